@@ -19,13 +19,19 @@ int err_prefix(struct err *err, const char *format, ...)
     char text[ERR_TEXT_BYTES];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(text, sizeof(text), format, args);
+    const int n = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (n < 0)
         return err->code;
-    size_t used = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    snprintf(text + used, sizeof(text) - used, ": %s", err->text);
-    memcpy(err->text, text, sizeof(text));
+    size_t used = (size_t)n < sizeof(text) - 3 ? (size_t)n : sizeof(text) - 3;
+    memcpy(text + used, ": ", 3);
+    used += 2;
+    size_t rest = strlen(err->text);
+    if (rest > sizeof(text) - 1 - used)
+        rest = sizeof(text) - 1 - used;
+    memcpy(text + used, err->text, rest);
+    text[used + rest] = '\0';
+    memcpy(err->text, text, used + rest + 1);
     return err->code;
 }
 
