@@ -55,7 +55,7 @@ static size_t utf8_char(const unsigned char *p, size_t len, uint32_t *code)
  * escapes it, in logfmt too. */
 static void put_char(struct buf *out, const unsigned char *p, size_t n, uint32_t code)
 {
-    char escaped[8];
+    char escaped[16];
     switch (code) {
     case '"':
         put_text(out, "\\\"");
