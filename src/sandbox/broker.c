@@ -22,8 +22,9 @@ int broker_start(struct broker **out, struct err *err)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     int rc = 0;
     /* warnings and worse; else it says that it has no bootstrap.servers, as it should */
-    if (rd_kafka_conf_set(conf, "log_level", LOG_LEVEL, reason, sizeof(reason)) != RD_KAFKA_CONF_OK)
-        ASSERT(!"log_level is refused");
+    const rd_kafka_conf_res_t set =
+        rd_kafka_conf_set(conf, "log_level", LOG_LEVEL, reason, sizeof(reason));
+    ASSERT(set == RD_KAFKA_CONF_OK);
     broker->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
     if (!broker->handle) {
         rd_kafka_conf_destroy(conf);

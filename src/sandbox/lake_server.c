@@ -74,10 +74,9 @@ static void request_fail_store(struct request *r, enum store_result result)
         request_fail(r, MHD_HTTP_FORBIDDEN, "the file system refuses");
         return;
     case STORE_FAILED:
-        request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "the file system failed");
-        return;
+        break;
     }
-    ASSERT(!"a store result without an answer");
+    request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "the file system failed");
 }
 
 /* ---- answers ---- */
