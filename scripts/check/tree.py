@@ -106,10 +106,10 @@ def check_own_include(path, number, folder, header):
     other = header.split("/")[0]
     if "/" not in header or ".." in header or layer_of(other) not in LAYERS:
         find(path, number, f'"{header}" does not say its layer')
-    elif not os.path.exists("src/" + header):
-        find(path, number, f'"{header}" does not exist')
     elif other != folder and LAYERS.index(layer_of(other)) <= LAYERS.index(layer_of(folder)):
         find(path, number, f'{folder} must not include "{header}": it is not below it')
+    elif not os.path.exists("src/" + header):
+        find(path, number, f'"{header}" does not exist')
 
 
 def gate_sizes(paths):
