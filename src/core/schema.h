@@ -92,6 +92,11 @@ struct schema {
 int schema_parse(struct slice text, struct schema **out, struct err *err) MUST_CHECK;
 void schema_free(struct schema *s); /* NULL is a no-op */
 
+/* The fingerprint of what decides content: columns with aliases, types and formats, key, groups,
+ * measures, outputs; not the schema's name, not `unique`. XXH3-128 over a canonical serialisation.
+ */
+void schema_fingerprint(const struct schema *s, uint64_t fingerprint[2]);
+
 /* Index of the column with this name or alias (case-insensitive, surrounding blanks ignored), or
  * -1. */
 int schema_find(const struct schema *s, struct slice name);
