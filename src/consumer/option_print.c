@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HELP_COLUMN 34 /* where the explanations start */
+#define HELP_COLUMN 32 /* where the explanations start */
 
 static const char help_head[] =
     "turnstile-consumer: CSV rows from a Kafka topic, deduplicated and summed in windows, as gzip\n"

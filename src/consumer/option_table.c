@@ -71,7 +71,7 @@ const struct option_spec option_table[] = {
      .min = 100,
      .max = 30 * SECOND_MS,
      .value = "TIME",
-     .help = "give up when Kafka or the lake has not answered by then; at start only"},
+     .help = "at start: give up when Kafka or the lake has not answered"},
 
     {.name = "duration",
      .letters = "",
@@ -91,7 +91,7 @@ const struct option_spec option_table[] = {
      .min = SECOND_MS,
      .max = YEAR_MS,
      .value = "TIME",
-     .help = "from one window's start to the next; at most the duration [the duration]"},
+     .help = "from one window's start to the next [the duration]"},
     {.name = "delay",
      .letters = "",
      .section = OPTION_SECTION_WINDOWS,
@@ -99,7 +99,8 @@ const struct option_spec option_table[] = {
      .offset = AT(delay_ms),
      .max = YEAR_MS,
      .value = "TIME",
-     .help = "how far a row may be behind the newest one of its partition [the duration]"},
+     .help = "how far a row may be behind the newest of its partition\n"
+             "[the duration]"},
     {.name = "schema",
      .letters = "",
      .section = OPTION_SECTION_WINDOWS,
@@ -145,8 +146,8 @@ const struct option_spec option_table[] = {
      .kind = OPTION_TEXT,
      .offset = AT(lake),
      .value = "URL",
-     .help = "where mini-batches go: a folder, file:///folder, http(s)://host/path;\n"
-             "required; OUTPUT_DIR is honoured too"},
+     .help = "where mini-batches go: a folder, file:///folder or\n"
+             "http(s)://host/path; required; OUTPUT_DIR is honoured too"},
     {.name = "prefix",
      .letters = "",
      .section = OPTION_SECTION_LAKE,
@@ -154,7 +155,7 @@ const struct option_spec option_table[] = {
      .offset = AT(prefix),
      .initial = "turnstile",
      .value = "NAME",
-     .help = "folder in the lake; late and rejected rows go to rejected/ beside it"},
+     .help = "folder in the lake; late and rejected rows: rejected/"},
 
     {.name = "once",
      .letters = "",
@@ -167,8 +168,8 @@ const struct option_spec option_table[] = {
      .section = OPTION_SECTION_RUN,
      .kind = OPTION_FLAG,
      .offset = AT(flush),
-     .help = "with --once: close every open window first; rows for these that come\n"
-             "afterwards are late"},
+     .help = "with --once: close every open window first; rows for these\n"
+             "that come afterwards are late"},
     {.name = "memory-limit",
      .letters = "",
      .section = OPTION_SECTION_RUN,
@@ -188,7 +189,7 @@ const struct option_spec option_table[] = {
      .min = 1,
      .max = DAY_MS,
      .value = "TIME",
-     .help = "after SIGTERM: wait so long for uploads and commits, then exit with 75"},
+     .help = "after SIGTERM: wait so long for uploads and commits"},
 
     {.name = "log-level",
      .letters = "",
