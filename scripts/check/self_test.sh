@@ -104,6 +104,10 @@ plant_in_builds() {
         <<<'#include <stdlib.h>
 char *planted(void);
 char *planted(void) { return getenv("HOME"); }'
+    plant_at_end symbols 'base/log.c.o:0: asks for' src/core/record.c \
+        <<<'#include "base/log.h"
+bool planted(void);
+bool planted(void) { enum log_level l; return log_level_parse("x", &l); }'
     plant_at_end symbols 'a variable outside' src/core/record.c \
         <<<'int planted(void);
 int planted(void) { static int calls; return ++calls; }'
