@@ -40,18 +40,20 @@
 struct pipeline_config {
     const struct schema *schema;
     const char *topic;
-    const char *prefix;         /* of mini-batches, without slashes at the ends */
-    const char *side_prefix;    /* of side output */
-    bool partition_scope;       /* object names carry the partition */
-    int64_t duration_ms;        /* > 0 */
-    int64_t slide_ms;           /* 0 < slide <= duration */
-    int64_t delay_ms;           /* >= 0 */
-    int64_t idle_timeout_ms;    /* or PIPELINE_OFF */
-    int64_t idle_close_ms;      /* or PIPELINE_OFF */
-    int64_t max_future_skew_ms; /* or PIPELINE_OFF */
-    size_t memory_limit_bytes;  /* of the pipeline's own state; 0: none */
-    bool once;                  /* read up to the ends given in ASSIGNED, then drain */
-    bool flush;                 /* with once: close every window that holds rows first */
+    const char *prefix;          /* of mini-batches, without slashes at the ends */
+    const char *side_prefix;     /* of side output */
+    bool partition_scope;        /* object names carry the partition */
+    int64_t duration_ms;         /* > 0 */
+    int64_t slide_ms;            /* 0 < slide <= duration */
+    int64_t delay_ms;            /* >= 0 */
+    int64_t idle_timeout_ms;     /* or PIPELINE_OFF */
+    int64_t idle_close_ms;       /* or PIPELINE_OFF */
+    int64_t max_future_skew_ms;  /* or PIPELINE_OFF */
+    int64_t punctuation_hold_ms; /* no punctuation this long after ASSIGNED (a session timeout): who
+                                    had the partitions before may still be acting. Not with once */
+    size_t memory_limit_bytes;   /* of the pipeline's own state; 0: none */
+    bool once;                   /* read up to the ends given in ASSIGNED, then drain */
+    bool flush;                  /* with once: close every window that holds rows first */
 };
 
 /* ---- events ---- */
