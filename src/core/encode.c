@@ -237,7 +237,7 @@ int encode_object(const struct schema *schema, const struct object *object, stru
         report->rows = object->rows;
         return buf_append(out, object->lines.data, object->lines.len);
     }
-    ASSERT(!"object kind");
+    ASSERT(object->kind == OBJECT_SIDE); /* no other kind */
     return ERR_FATAL;
 }
 

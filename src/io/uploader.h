@@ -25,7 +25,7 @@ struct uploader_stats {
     uint64_t unique_collisions; /* see encode.h */
     size_t queued, in_flight;   /* now */
     size_t memory_bytes;        /* of encoded bytes and queued objects */
-    bool failing;               /* the last answer was not success */
+    bool failing;               /* an object that is under way was refused or got no answer */
     char last_failure[LAKE_DETAIL_BYTES];
 };
 
