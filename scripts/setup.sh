@@ -114,7 +114,7 @@ install_packages() {
     fi
     say "setup: installing $*"
     log=$(mktemp)
-    if ! apt_get update >"$log" 2>&1; then
+    if ! apt_get -o APT::Update::Error-Mode=any update >"$log" 2>&1; then
         tail -n 5 "$log" >&2
         warn "apt-get update failed; trying with the package lists that are here"
     fi
@@ -126,7 +126,7 @@ install_packages() {
 }
 
 main() {
-    local packages=("${PACKAGES_BUILD[@]}") list=false missing
+    local packages=("${PACKAGES_BUILD[@]}") list=false missing missing_list=()
     while [ $# -gt 0 ]; do
         case $1 in
         --test) packages+=("${PACKAGES_TEST[@]}") ;;
@@ -139,16 +139,18 @@ main() {
         esac
         shift
     done
-    mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+    # No process substitution in this script: a bare chroot may have no /dev/fd.
+    mapfile -t packages <<<"$(printf '%s\n' "${packages[@]}" | sort -u)"
     if $list; then
         printf '%s\n' "${packages[@]}"
     elif is_debian_12; then
-        mapfile -t missing < <(missing_packages "${packages[@]}")
-        [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+        missing=$(missing_packages "${packages[@]}")
+        [ -z "$missing" ] || mapfile -t missing_list <<<"$missing"
+        [ -z "$missing" ] || install_packages "${missing_list[@]}"
     else
-        mapfile -t missing < <(missing_things)
-        [ ${#missing[@]} = 0 ] ||
-            die "this is not Debian 12, and the build lacks: ${missing[*]}." \
+        missing=$(missing_things | paste -sd ' ')
+        [ -z "$missing" ] ||
+            die "this is not Debian 12, and the build lacks: $missing." \
                 "The packages' names in Debian 12 are: ${packages[*]}"
         warn "this is not Debian 12: nothing installed; the build's needs are met"
     fi

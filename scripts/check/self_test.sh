@@ -126,7 +126,39 @@ plant_in_texts() {
     plant shellcheck SC2086 scripts/planted.sh <<<$'#!/bin/sh\nrm $1'
 }
 
+# A test of one suite, as ctest writes it: STATUS, and what it printed.
+junit() {
+    printf '<testsuite><testcase name="planted" status="%s">' "$1"
+    case $1 in
+    fail) printf '<failure/>' ;;
+    notrun) printf '<skipped/>' ;;
+    esac
+    printf '<system-out>%s</system-out></testcase></testsuite>\n' "$2"
+}
+
+# counted CI RESULT STATUS OUTPUT: what results.py must say of such a test.
+counted() {
+    local result=0 log=$TEMP/results
+    junit "$3" "$4" >"$TEMP/dev.xml"
+    CI=$1 python3 scripts/check/results.py "$TEMP/dev.xml" >"$log" || result=$?
+    if [ $result != "$2" ] || { [ "$3" = notrun ] && ! grep -qF "dev/planted: $4" "$log"; }; then
+        say "NOT COUNTED a test that ends with $3, CI=$1: $4"
+        FAILURES=$((FAILURES + 1))
+    fi
+}
+
+results_are_counted() {
+    counted true 0 run 'all is well'
+    counted true 1 fail 'all is lost'
+    counted '' 0 notrun 'skip: not today'
+    counted true 1 notrun 'skip: not today'
+    counted true 0 notrun 'skip: TURNSTILE_DATA holds no weekly files'
+    counted true 1 run '[  SKIPPED ] half_of_it'
+    counted true 0 run 'test_x ... skipped &quot;needs Java&quot;'
+}
+
 copy_tree
+results_are_counted
 passes_untouched
 plant_in_sources
 plant_in_builds
