@@ -104,7 +104,8 @@ gate_cppcheck() {
     need cppcheck
     slow_files | tr '\0' '\n' | grep '^src/' |
         cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-            --library=posix --suppress=missingIncludeSystem --suppress=readdirCalled --error-exitcode=1 -j "$(jobs_here)" \
+            --library=posix --suppress=missingIncludeSystem --suppress=readdirCalled \
+            --error-exitcode=1 -j "$(jobs_here)" \
             -D_POSIX_C_SOURCE=200809L -DTURNSTILE_VERSION='"check"' -Isrc --file-list=-
 }
 

@@ -11,6 +11,7 @@ Sets up and builds, starts the sandbox (a Kafka broker and an HTTP lake on loopb
 produces a feed of turnstile readings with duplicates, disorder and malformed rows,
 aggregates it into half-hour mini-batches, shows the lake and the accounts, and stops
 everything. Under a minute once the packages are there. Exit 0 when all went well.
+TURNSTILE_DEMO_WRAPPER in the environment is a command to run the consumer under.
 
   --keep   leave the folder with the lake and the logs, and say where it is
 END
@@ -100,11 +101,12 @@ produce() {
 }
 
 consume() {
-    local url
+    local url wrapper
+    read -ra wrapper <<<"${TURNSTILE_DEMO_WRAPPER:-}"
     url=$(sed -n 's/^lake.url=//p' "$DIR/sandbox.out")
-    run consumer.log "$RUN_LIMIT_S" build/release/bin/turnstile-consumer --topic "$TOPIC" --group demo \
-        --client demo-1 --config "$DIR/kafka.properties" -X session.timeout.ms=3500 \
-        --duration 30 --lake "$url" --once --flush
+    run consumer.log "$RUN_LIMIT_S" "${wrapper[@]}" build/release/bin/turnstile-consumer \
+        --topic "$TOPIC" --group demo --client demo-1 --config "$DIR/kafka.properties" \
+        -X session.timeout.ms=3500 --duration 30 --lake "$url" --once --flush
     say "done after $(grep -c 'event=stored' "$DIR/consumer.log" || true) objects were stored"
 }
 

@@ -9,8 +9,9 @@ usage() {
 usage: scripts/test.sh [--quick] [--preset P]... [--fuzz-seconds N] [-R REGEX]
 
 Installs what is missing, builds, and runs every test:
-  the gates of scripts/check.sh, the fuzzers (60 s each), the unit tests under valgrind,
-  all tests under AddressSanitizer+UBSan and under ThreadSanitizer, and all tests in release.
+  the gates of scripts/check.sh, the fuzzers (60 s each), a build with clang, the demo, the
+  unit tests and the demo under valgrind, all tests under AddressSanitizer+UBSan and under
+  ThreadSanitizer, and all tests in release.
 
   --quick           dev build, the quick gates, the tests labelled quick; under 3 minutes
   --preset P        only the tests, in this preset (repeatable)
@@ -73,6 +74,20 @@ run_valgrind() {
         python3 scripts/check/valgrind.py "$(jobs_here)"
 }
 
+# The consumer from start to end under valgrind.
+run_valgrind_demo() {
+    local wrapper=(valgrind --quiet --error-exitcode=99 --leak-check=full
+        --errors-for-leak-kinds=definite)
+    TURNSTILE_DEMO_WRAPPER="${wrapper[*]}" scripts/demo.sh
+}
+
+# Everything compiles with clang as with gcc, without a warning.
+build_with_clang() {
+    cmake -S . -B build/clang -G Ninja -DCMAKE_C_COMPILER=clang-14 -DCMAKE_BUILD_TYPE=Release \
+        -DTURNSTILE_WERROR=ON
+    cmake --build build/clang --parallel "$(jobs_here)"
+}
+
 run_fuzzers() {
     if [ "$1" = 0 ] || [ ! -x scripts/fuzz.sh ]; then
         say "fuzzers not run; their corpora are tests"
@@ -88,7 +103,10 @@ full() {
     phase check scripts/check.sh &
     phase fuzz run_fuzzers "$fuzz_seconds"
     wait
+    phase clang build_with_clang
+    phase demo scripts/demo.sh
     phase valgrind run_valgrind
+    phase valgrind_demo run_valgrind_demo
     phase asan build_and_test asan "$@"
     phase tsan build_and_test tsan "$@"
     say "every test, in release:"
