@@ -5,7 +5,18 @@
  * not fit the schema becomes a row with a reason; it never spoils its neighbours,
  * and nothing that came in is left out: a message without a single row (empty,
  * tombstone, header only) still yields one rejected row. Text is split either by
- * the fast splitter (no quote, one row) or by libcsv, with the same result.
+ * the fast splitter (no quote) or by libcsv, with the same result.
+ *
+ * JSON or CSV: a value that is one JSON string and nothing else (blanks and a byte
+ * order mark aside) is JSON; any other leading quote is CSV quoting.
+ *
+ * Header: the first row is one when at least two and at least half of its fields are
+ * names or aliases of columns. Names that the schema does not know are ignored columns;
+ * a column that the header lacks or names twice rejects every row of the message.
+ *
+ * Where several reasons apply, the first of: oversized, nul, utf8, json or quote,
+ * columns; then type, range, date or timestamp of the first column (in the schema's
+ * order) that does not fit, whether it is used or not; then future.
  *
  * Pure. A decoder is scratch memory for one thread; it keeps nothing between calls
  * that changes a result. */
@@ -14,12 +25,17 @@
 
 #include "core/record.h"
 #include "core/schema.h"
+#include "core/split.h"
 
 #define DECODE_MAX_MESSAGE_BYTES (1024 * 1024) /* Kafka's own default limit; longer: oversized */
-#define DECODE_MAX_FIELD_BYTES (64 * 1024)     /* of one field after unquoting; longer: oversized */
+#define DECODE_MAX_FIELD_BYTES SPLIT_MAX_FIELD_BYTES
+#define DECODE_MAX_ROWS                                                          \
+    65536 /* of a message; what follows is one row, oversized. A row that has an \
+             event time takes 16 bytes or more: none is lost to this, but a      \
+             message of newlines and commas cannot take 100 times its size */
 
 /* One row, decoded. Slices point into the message or into the decoder's arena: valid until the
- * next decode on the same decoder. */
+ * next decode on the same decoder, and as long as the message. */
 struct row {
     int64_t offset;            /* of its message */
     uint32_t record;           /* index of its message in the batch */
@@ -43,10 +59,10 @@ struct decode_options {
 };
 
 struct decoder *decoder_new(const struct schema *schema, const struct decode_options *options);
-void decoder_free(struct decoder *d);
+void decoder_free(struct decoder *d); /* NULL is a no-op */
 
 /* Decode `count` records into rows; *rows is valid until the next call on d. Returns the number of
- * rows, >= count (a header with several rows yields several). */
+ * rows, >= count: several of one message are several rows, and every message has at least one. */
 size_t decoder_run(struct decoder *d, const struct record *records, size_t count,
                    const struct row **rows);
 
