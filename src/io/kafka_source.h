@@ -10,7 +10,12 @@
  *
  *    start ─> JOINING ─> STANDBY  ⇄  (partition 0 comes or goes)
  *                   └──> FETCHING (records, log ends; off the loop) ─> OWNER
- *    OWNER/FETCHING/STANDBY ─ revoked or lost ─> JOINING;  any ─ stop ─> STOPPING ─> stopped
+ *    OWNER ─ revoked ─> REVOKING (commits in flight are awaited) ─> JOINING
+ *    OWNER/FETCHING/STANDBY ─ lost, or revoked with none in flight ─> JOINING
+ *    any ─ stop ─> STOPPING ─> stopped
+ *
+ * A rebalance is answered at once with an empty assignment, so that the group does
+ * not wait for us; what is to be read is assigned by kafka_source_read().
  *
  * Threads: loop thread only. librdkafka's threads only wake the loop
  * (uv_async_send). Blocking calls (committed offsets, watermark offsets) run on the
@@ -29,7 +34,7 @@
 #define KAFKA_SOURCE_BATCH_RECORDS 256 /* records handed over at a time */
 
 struct kafka_source_callbacks { /* on the loop thread */
-    /* All partitions of the topic are ours. Borrowed for the call. */
+    /* All partitions of the topic (partition scope: these) are ours. Borrowed for the call. */
     void (*assigned)(void *arg, const struct pipeline_partition *partitions, size_t count);
     void (*revoked)(void *arg);
     /* Ask before each batch; false leaves the partition's queue alone until kafka_source_kick(). */
@@ -49,11 +54,16 @@ struct kafka_source_config {
     const char *topic;
     rd_kafka_conf_t *conf; /* from the properties; taken by kafka_source_new() */
     const char *group;
-    const char *client_id;      /* or NULL */
+    const char *client_id;      /* or NULL: the properties'; the start time is appended */
     size_t queue_budget_bytes;  /* all partitions' librdkafka queues together; 8 MiB by default */
+    bool partition_scope;       /* own the partitions that Kafka gives, not the whole topic */
     int64_t connect_timeout_ms; /* topic metadata must have come by then, else
                                    failed(ERR_UNREACHABLE) */
 };
+
+/* A configuration with our defaults (session.timeout.ms=10000, ...), to apply the properties to:
+ * what they say then wins. */
+rd_kafka_conf_t *kafka_source_conf_new(void);
 
 /* What the recovery rule owns in the properties, for properties_apply(). NULL-terminated. */
 extern const struct properties_owned kafka_source_owned_properties[];
@@ -75,7 +85,8 @@ struct kafka_source_start_offset {
 void kafka_source_read(struct kafka_source *s, const struct kafka_source_start_offset *offsets,
                        size_t count);
 
-/* Commit; dropped (answered REFUSED) when the assignment is gone. `metadata` is copied. */
+/* Commit; dropped (answered REFUSED, not from inside the call) when the assignment is gone.
+ * `metadata` is copied. One at a time for each partition. */
 void kafka_source_commit(struct kafka_source *s, int32_t partition, int64_t offset,
                          struct slice metadata);
 
@@ -83,7 +94,7 @@ void kafka_source_stop_partition(struct kafka_source *s, int32_t partition);
 void kafka_source_kick(struct kafka_source *s); /* may_read() may answer differently now */
 
 /* Leave the group and close; `stopped` is called when all is gone, at most `timeout_ms` later;
- * then s is freed. Commits under way are answered first. */
+ * then s is freed. Commits under way are answered first; no other callback comes any more. */
 void kafka_source_stop(struct kafka_source *s, int64_t timeout_ms, void (*stopped)(void *arg),
                        void *arg);
 
