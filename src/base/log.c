@@ -73,20 +73,33 @@ static void write_all(const char *bytes, size_t len)
     }
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields,
-               size_t count)
+static void write_line(enum log_level level, const char *event, const struct log_field *fields,
+                       size_t count, bool limited)
 {
     if (!log_enabled(level))
         return;
-    uint64_t repeated;
+    uint64_t repeated = 0;
     struct buf line;
     buf_init(&line, LOG_LINE_MAX_BYTES);
     pthread_mutex_lock(&logger.mutex);
-    if (log_limit_admit(&logger.limit, level, event, clock_read_ms(CLOCK_MONOTONIC), &repeated)) {
+    if (!limited ||
+        log_limit_admit(&logger.limit, level, event, clock_read_ms(CLOCK_MONOTONIC), &repeated)) {
         log_line(&line, logger.format, clock_read_ms(CLOCK_REALTIME), level, event, fields, count,
                  repeated);
         write_all(line.data, line.len);
     }
     pthread_mutex_unlock(&logger.mutex);
     buf_deinit(&line);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+               size_t count)
+{
+    write_line(level, event, fields, count, true);
+}
+
+void log_write_always(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t count)
+{
+    write_line(level, event, fields, count, false);
 }

@@ -42,6 +42,11 @@ bool log_format_parse(const char *name, enum log_format *format) MUST_CHECK;
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
 
+/* Likewise, but never held back: for lines that are few and must not be missed (the accounting at
+ * exit). */
+void log_write_always(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t count);
+
 #define LOG_AT(level, event, ...)                                         \
     do {                                                                  \
         const struct log_field log_fields_[] = {__VA_ARGS__};             \

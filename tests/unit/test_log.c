@@ -161,7 +161,8 @@ static void knows_its_names(void **state)
 static void *write_many(void *arg)
 {
     for (int i = 0; i < 200; i++)
-        LOG_ERROR("many", LOG_STR("who", arg), LOG_INT("i", i));
+        log_write_always(LOG_LEVEL_INFO, "many",
+                         (const struct log_field[]){LOG_STR("who", arg), LOG_INT("i", i)}, 2);
     return NULL;
 }
 
@@ -188,7 +189,7 @@ static void threads_do_not_mix_lines(void **state)
     int lines = 0;
     while (fgets(line, sizeof(line), file) != NULL) {
         assert_memory_equal(line, "time=", 5);
-        assert_non_null(strstr(line, " level=error event=many who="));
+        assert_non_null(strstr(line, " level=info event=many who="));
         lines++;
     }
     assert_int_equal(lines, 400);

@@ -95,7 +95,7 @@ static void has_the_documented_defaults(void **state)
     assert_int_equal(o.idle_close_ms, 10 * MINUTE_MS);
     assert_int_equal(o.max_future_skew_ms, OPTIONS_UNSET);
     assert_int_equal(o.memory_limit_bytes, 256u << 20);
-    assert_int_equal(o.connect_timeout_ms, 30000);
+    assert_int_equal(o.connect_timeout_ms, 20000);
     assert_int_equal(o.drain_timeout_ms, 60000);
     assert_int_equal(o.log_level, LOG_LEVEL_INFO);
     assert_int_equal(o.log_format, LOG_FORMAT_LOGFMT);
@@ -170,9 +170,9 @@ static void refuses_wrong_use_in_one_line_that_helps(void **state)
         {NEEDED "--idle-timeout 5", "'5' is not a time; write 30s, 10m, 4h or 1d, or off"},
         {NEEDED "--idle-close 0s", "out of range"},
         {NEEDED "--delay off", "'off' is not a time"},
-        {NEEDED "--connect-timeout 31s", "must be 100ms to 30s"},
+        {NEEDED "--connect-timeout 26s", "must be 100ms to 25s"},
         {NEEDED "--memory-limit 256", "'256' is not a size; write 256MiB"},
-        {NEEDED "--memory-limit 1MiB", "must be 32MiB to 1TiB"},
+        {NEEDED "--memory-limit 1MiB", "must be 64MiB to 1TiB"},
         {NEEDED "--memory-limit 99999999999TiB", "is not a size"},
         {NEEDED "--log-level loud", "'loud' is not a level"},
         {NEEDED "--log-format xml", "'xml' is not a format"},
@@ -208,7 +208,7 @@ static void keeps_bounds_that_are_allowed(void **state)
         NEEDED "--duration 1440 --slide 1", NEEDED "--duration 1s",
         NEEDED "--duration 366d",           NEEDED "--duration 60 --slide 7",
         NEEDED "--prefix rejected2",        NEEDED "--idle-timeout 1ms",
-        NEEDED "--memory-limit 32MiB",      NEEDED "--prefix dt=2024/x.y"};
+        NEEDED "--memory-limit 64MiB",      NEEDED "--prefix dt=2024/x.y"};
     environment = NULL;
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         struct options o;
