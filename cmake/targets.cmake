@@ -51,6 +51,11 @@ else()
     $<$<CONFIG:Release>:-Wl,-z,relro,-z,now,-z,noexecstack -pie>)
 endif()
 
+# libFuzzer finds its way by the coverage of what it calls, so the libraries count theirs too.
+if(TURNSTILE_FUZZ)
+  target_compile_options(turnstile_build INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # One library per layer, one executable per program, explicit file lists.
 function(turnstile_library name)
   add_library(${name} STATIC ${ARGN})

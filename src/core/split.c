@@ -151,13 +151,14 @@ static const char *line_end(const char *at, const char *end)
 /* The byte after the quote that closes the field whose first byte is at, or NULL. */
 static const char *quoted_end(const char *at, const char *end)
 {
-    for (at++; at < end; at++) {
-        at = memchr(at, '"', (size_t)(end - at));
-        if (at == NULL)
+    at++;
+    while (at < end) {
+        const char *quote = memchr(at, '"', (size_t)(end - at));
+        if (quote == NULL)
             return NULL;
-        if (at + 1 == end || at[1] != '"')
-            return at + 1;
-        at++; /* "" */
+        if (quote + 1 == end || quote[1] != '"')
+            return quote + 1;
+        at = quote + 2; /* "" */
     }
     return NULL;
 }
