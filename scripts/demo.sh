@@ -53,7 +53,7 @@ cleanup() {
     trap - EXIT
     stop_process "$CHILD_PID"
     stop_process "$SANDBOX_PID"
-    if ! $FINISHED && [ "$code" != 130 ] && [ -n "$DIR" ]; then
+    if ! $FINISHED && [ "$code" != 130 ] && [ "$code" != 143 ] && [ -n "$DIR" ]; then
         warn "failed while: $STEP (exit $code). The logs are in $DIR:"
         tail -n 5 "$DIR"/*.log >&2 2>/dev/null || true
     elif [ -n "$DIR" ] && ! $KEEP; then
@@ -125,10 +125,23 @@ show_lake() {
     done
 }
 
+# The sum of a count over lines of key=value on stdin.
+sum_of() {
+    { grep -o " $1=[0-9]*" || true; } | cut -d= -f2 | paste -sd+ | { IFS= read -r terms && echo $((terms)); }
+}
+
 show_accounts() {
-    local files
-    grep 'event=totals' "$DIR/consumer.log" ||
-        die "the consumer printed no totals"
+    local files name counted=() produced
+    grep 'event=totals' "$DIR/consumer.log" >"$DIR/totals" || die "the consumer printed no totals"
+    sed 's/.* partition=/partition=/' "$DIR/totals"
+    for name in rows windowed duplicate late rejected suppressed; do
+        counted+=("$(sum_of $name <"$DIR/totals")")
+    done
+    printf 'together: %d rows = %d windowed + %d duplicate + %d late + %d rejected + %d suppressed\n' \
+        "${counted[@]}"
+    produced=$(grep '^produced' "$DIR/producer.log" | sum_of acknowledged)
+    [ "${counted[0]}" = "$produced" ] || die "$produced messages were produced, ${counted[0]} rows counted"
+    [ "${counted[1]}" = "$ROWS" ] || die "$ROWS rows are unique and good, ${counted[1]} went into windows"
     mapfile -t files < <(cd "$DIR/sandbox/lake" && find rejected -name '*.gz' 2>/dev/null | sort)
     if [ ${#files[@]} -gt 0 ]; then
         printf '\nlate and rejected rows are in rejected/, %d objects; %s begins:\n' "${#files[@]}" "${files[0]}"
