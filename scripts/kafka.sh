@@ -241,12 +241,12 @@ try_start() {
     printf '%s\n' "$pid" >"$dir/kafka.pid"
     wait_until_ready "$dir" "$pid" || rc=$?
     case $rc in
-        0) return 0 ;;
-        2)
-            kill -KILL "$pid" 2>/dev/null || true
-            rm -f "$dir/kafka.pid"
-            die "Kafka is not ready after $START_SECONDS s; see $dir/kafka.log"
-            ;;
+    0) return 0 ;;
+    2)
+        kill -KILL "$pid" 2>/dev/null || true
+        rm -f "$dir/kafka.pid"
+        die "Kafka is not ready after $START_SECONDS s; see $dir/kafka.log"
+        ;;
     esac
     rm -f "$dir/kafka.pid"
     if grep -qE 'BindException|Address already in use' "$dir/kafka.log"; then
@@ -311,17 +311,17 @@ topic() {
     shift
     [ $# -eq 0 ] || shift
     case $command in
-        create | delete)
-            [ $# -gt 0 ] || die 2 "topic $command needs a name"
+    create | delete)
+        [ $# -gt 0 ] || die 2 "topic $command needs a name"
+        arguments=(--topic "$1") && shift
+        ;;
+    describe)
+        if [ $# -gt 0 ]; then
             arguments=(--topic "$1") && shift
-            ;;
-        describe)
-            if [ $# -gt 0 ]; then
-                arguments=(--topic "$1") && shift
-            fi
-            ;;
-        list) ;;
-        *) die 2 "topic: create, delete, describe or list" ;;
+        fi
+        ;;
+    list) ;;
+    *) die 2 "topic: create, delete, describe or list" ;;
     esac
     running_pid "$dir" >/dev/null || die 3 "no Kafka runs in $dir"
     set_java 128m "$(fetch "$(cat "$dir/version")")" error
@@ -335,19 +335,19 @@ topic() {
 main() {
     local command=${1:-} dir='' version='' configs=() rest=()
     case $command in
-        fetch | start | stop | kill | status | topic) shift ;;
-        -h | --help) usage && exit 0 ;;
-        *) usage >&2 && exit 2 ;;
+    fetch | start | stop | kill | status | topic) shift ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
     esac
     while [ $# -gt 0 ]; do
         case $1 in
-            --dir) dir=${2:?--dir needs a directory} && shift ;;
-            --version) version=${2:?--version needs a version} && shift ;;
-            --config) configs+=("${2:?--config needs KEY=VALUE}") && shift ;;
-            --partitions) rest+=("$1" "${2:?--partitions needs a number}") && shift ;;
-            -h | --help) usage && exit 0 ;;
-            -*) usage >&2 && die 2 "unknown option $1" ;;
-            *) rest+=("$1") ;;
+        --dir) dir=${2:?--dir needs a directory} && shift ;;
+        --version) version=${2:?--version needs a version} && shift ;;
+        --config) configs+=("${2:?--config needs KEY=VALUE}") && shift ;;
+        --partitions) rest+=("$1" "${2:?--partitions needs a number}") && shift ;;
+        -h | --help) usage && exit 0 ;;
+        -*) usage >&2 && die 2 "unknown option $1" ;;
+        *) rest+=("$1") ;;
         esac
         shift
     done
@@ -355,21 +355,21 @@ main() {
     [ -z "$dir" ] || dir=$(realpath -m "$dir")
     [ "$command" = topic ] || [ ${#rest[@]} = 0 ] || die 2 "$command: what is ${rest[0]}?"
     case $command in
-        fetch)
-            version=$(resolve_version "$version")
-            fetch "$version"
-            ;;
-        start) start "$dir" "$version" "${configs[@]}" ;;
-        stop) stop "$dir" TERM ;;
-        kill) stop "$dir" KILL ;;
-        status) status "$dir" ;;
-        topic)
-            local config
-            for config in "${configs[@]}"; do
-                rest+=(--config "$config")
-            done
-            topic "$dir" "${rest[@]}"
-            ;;
+    fetch)
+        version=$(resolve_version "$version")
+        fetch "$version"
+        ;;
+    start) start "$dir" "$version" "${configs[@]}" ;;
+    stop) stop "$dir" TERM ;;
+    kill) stop "$dir" KILL ;;
+    status) status "$dir" ;;
+    topic)
+        local config
+        for config in "${configs[@]}"; do
+            rest+=(--config "$config")
+        done
+        topic "$dir" "${rest[@]}"
+        ;;
     esac
 }
 
