@@ -40,8 +40,24 @@ void row_layout_of_header(struct row_layout *layout, const struct schema *schema
 
 /* ---- values ---- */
 
-static enum reject_reason read_value(const struct row_decoder *d, unsigned column,
-                                     struct slice field, int64_t *value)
+static bool read_time(struct row_decoder *d, unsigned column, struct slice field, int64_t *ms)
+{
+    struct row_memo *memo = &d->memos[column];
+    if (field.len != memo->text_len || memcmp(field.ptr, memo->text, field.len) != 0) {
+        const struct schema_column *c = &d->schema->columns[column];
+        memo->text_len = 0; /* an empty text is never a time, so it never matches this */
+        if (!timefmt_parse(&c->format, field, &memo->ms))
+            return false;
+        memcpy(memo->text, field.ptr, field.len); /* parsed: shorter than TIMEFMT_MAX_TEXT */
+        memo->text_len = field.len;
+        memo->out_len = 0;
+    }
+    *ms = memo->ms;
+    return field.len > 0;
+}
+
+static enum reject_reason read_value(struct row_decoder *d, unsigned column, struct slice field,
+                                     int64_t *value)
 {
     const struct schema_column *c = &d->schema->columns[column];
     switch (c->type) {
@@ -55,7 +71,7 @@ static enum reject_reason read_value(const struct row_decoder *d, unsigned colum
         return field_decimal(field, c->scale, value);
     case SCHEMA_DATE:
     case SCHEMA_TIMESTAMP:
-        if (timefmt_parse(&c->format, field, value))
+        if (read_time(d, column, field, value))
             return REJECT_NONE;
         return column == d->schema->event_time ? REJECT_TIMESTAMP : REJECT_DATE;
     }
@@ -98,8 +114,18 @@ static size_t group_bound(const struct row_decoder *d, const struct row_layout *
     return bytes;
 }
 
+static size_t write_time(struct row_decoder *d, unsigned column, char *out)
+{
+    struct row_memo *memo = &d->memos[column];
+    if (memo->out_len == 0)
+        memo->out_len =
+            timefmt_format(&d->schema->columns[column].output_format, memo->ms, memo->out);
+    memcpy(out, memo->out, memo->out_len);
+    return memo->out_len;
+}
+
 /* The output form of a group column; returns its length. */
-static size_t write_group_value(const struct row_decoder *d, unsigned column, struct slice field,
+static size_t write_group_value(struct row_decoder *d, unsigned column, struct slice field,
                                 char *out)
 {
     const struct schema_column *c = &d->schema->columns[column];
@@ -115,7 +141,7 @@ static size_t write_group_value(const struct row_decoder *d, unsigned column, st
         return field_write_decimal(d->values[column], c->scale, out);
     case SCHEMA_DATE:
     case SCHEMA_TIMESTAMP:
-        return timefmt_format(&c->output_format, d->values[column], out);
+        return write_time(d, column, out);
     }
     return 0;
 }

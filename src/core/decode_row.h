@@ -23,11 +23,22 @@ void row_layout_default(struct row_layout *layout, const struct schema *schema);
 void row_layout_of_header(struct row_layout *layout, const struct schema *schema,
                           const struct split_row *header);
 
+/* The last text of a date or time column, what it means and how a group writes it: rows come in
+ * order of time, so most of them repeat it. Changes no result. */
+struct row_memo {
+    size_t text_len; /* 0: none yet */
+    size_t out_len;  /* 0: not written yet */
+    int64_t ms;
+    char text[TIMEFMT_MAX_TEXT];
+    char out[TIMEFMT_MAX_TEXT];
+};
+
 struct row_decoder {
     const struct schema *schema;
     int64_t max_future_skew_ms;         /* < 0: not checked */
     struct arena *arena;                /* takes groups and measures */
     int64_t values[SCHEMA_MAX_COLUMNS]; /* scratch: of the typed columns of the current row */
+    struct row_memo memos[SCHEMA_MAX_COLUMNS];
 };
 
 /* Fills in `out` from `reject` on, all but `text`. timestamp_ms is the record's. */

@@ -47,10 +47,12 @@ bool jsonstr_find(struct slice value, struct slice *inner)
 
 bool jsonstr_is_plain(struct slice inner)
 {
-    bool plain = true;
-    for (size_t i = 0; i < inner.len; i++) /* without a way out, so that it is vectorised */
-        plain &= (unsigned char)inner.ptr[i] >= ' ' && inner.ptr[i] != '\\';
-    return plain;
+    unsigned char found = 0;
+    for (size_t i = 0; i < inner.len; i++) { /* without a way out, so that it is vectorised */
+        const unsigned char c = (unsigned char)inner.ptr[i];
+        found |= (unsigned char)((c < ' ') | (c == '\\'));
+    }
+    return found == 0;
 }
 
 static int hex_digit(char c)
