@@ -314,8 +314,12 @@ void partition_read(struct partition *p, const struct record *records, size_t co
         records++;
         count--;
     }
-    while (p->stage->config->once && count > 0 && records[count - 1].offset >= p->once_end)
-        count--;
+    if (p->stage->config->once && count > 0 && records[count - 1].offset >= p->once_end) {
+        while (count > 0 && records[count - 1].offset >= p->once_end)
+            count--;
+        if (count == 0) /* a gap reaches up to the end: nothing more will come below it */
+            partition_end_of_log(p, p->once_end);
+    }
     if (count == 0 || p->stopped || !verify(p, records))
         return;
 
@@ -338,6 +342,8 @@ void partition_read(struct partition *p, const struct record *records, size_t co
 
 void partition_end_of_log(struct partition *p, int64_t offset)
 {
+    if (p->stage->config->once && offset > p->once_end)
+        offset = p->once_end; /* what lies above was left alone, it is not a gap */
     if (offset < p->position) /* old news: more has been read since */
         return;
     p->position = offset; /* what lies between is a gap: transaction markers, aborted records */
