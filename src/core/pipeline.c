@@ -28,7 +28,8 @@ struct pipeline {
     size_t count;
     int64_t assigned_ms;
     bool assigned;
-    bool reading;  /* READ has been said */
+    bool reading; /* READ has been said */
+    bool told_to_drain;
     bool draining; /* DRAIN came, or --once is settled */
     bool drained;
     uint64_t batches_stored;
@@ -105,6 +106,7 @@ static void drop_assignment(struct pipeline *p)
     p->count = 0;
     p->assigned = false;
     p->reading = false;
+    p->draining = p->told_to_drain; /* --once begins again: what was settled is not stored */
     p->stage.frontier_ms = WATERMARK_NONE;
     merge_deinit(&p->stage.merge);
     outbox_forget_stores(&p->stage.outbox);
@@ -375,6 +377,7 @@ void pipeline_step(struct pipeline *p, const struct pipeline_event *e)
         on_store_failed(p, e->stored.object_id, e->stored.reason);
         break;
     case EVENT_DRAIN:
+        p->told_to_drain = true;
         p->draining = true;
         break;
     case EVENT_TICK:
