@@ -69,6 +69,7 @@ bool committer_punctuate(struct partition *p, const struct commit_cut *cut, int6
     if (!prepare(p, &r))
         return false;
     c->punctuates = true;
+    c->unsure = false;
     c->cut = *cut;
     send(p, now_ms);
     return true;
@@ -122,11 +123,13 @@ void committer_answered(struct partition *p, enum pipeline_commit_result result,
         committed(p);
         break;
     case PIPELINE_COMMIT_REFUSED:
-        /* Definitely not done: a punctuation may be decided anew, a first record is sent again. */
-        c->punctuates = c->punctuates && p->needs_first_record;
+        /* Not done, and if no earlier try is in doubt a punctuation may be decided anew; a first
+         * record is sent again. */
+        c->punctuates = c->punctuates && (c->unsure || p->needs_first_record);
         c->retry_ms = now_ms + COMMITTER_RETRY_MS;
         break;
     case PIPELINE_COMMIT_UNKNOWN:
+        c->unsure = true;
         c->retry_ms = now_ms + COMMITTER_RETRY_MS;
         break;
     }

@@ -31,6 +31,8 @@ struct partition_commit {
     bool in_flight;
     bool punctuates; /* what is (or must be again) under way carries `cut`: no reading till OK */
     struct commit_cut cut;
+    bool
+        unsure; /* an earlier try at it was not answered: it may be in Kafka whatever is said now */
     struct buf text;      /* metadata of the record under way */
     int64_t floor;        /* its offset */
     struct buf done_text; /* of the last record answered OK */
