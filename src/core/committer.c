@@ -26,7 +26,7 @@ static bool prepare(struct partition *p, const struct commit_record *r)
 bool committer_offer(struct partition *p, int64_t now_ms, bool hurry)
 {
     struct partition_commit *c = &p->commit;
-    if (p->stopped)
+    if (p->stopped || p->awaits_others)
         return false;
     if (c->in_flight)
         return true;
@@ -79,9 +79,9 @@ void committer_first(struct partition *p, int64_t now_ms)
 {
     struct commit_record r;
     partition_record(p, &r);
-    if (p->stage->frontier_ms != WATERMARK_NONE) { /* appeared later: what was emitted stays so */
+    if (p->stage->merge.emitted_ms != INT64_MIN) { /* appeared later: what was emitted stays so */
         p->commit.punctuates = true;
-        p->commit.cut = (struct commit_cut){p->position, p->stage->frontier_ms};
+        p->commit.cut = (struct commit_cut){p->position, p->stage->merge.emitted_ms};
         r.cuts[r.cut_count++] = p->commit.cut;
     }
     const bool fits = prepare(p, &r);

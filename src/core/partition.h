@@ -67,6 +67,7 @@ struct partition {
     bool at_end;       /* nothing at or above position when last heard */
     bool stopped;
     bool needs_first_record; /* a new group: nothing is read before it is committed */
+    bool awaits_others; /* appeared later: its first record waits for what others have emitted */
 
     struct partition_commit commit;
     struct pipeline_counters counters;

@@ -153,6 +153,16 @@ static int64_t frontier_of(const struct pipeline_partition *from, size_t count)
     return frontier_ms;
 }
 
+/* Some partitions have a record and some not: the latter appeared later. */
+static void await_others(struct pipeline *p)
+{
+    bool others = false;
+    for (size_t i = 0; i < p->count; i++)
+        others = others || !p->partitions[i].needs_first_record;
+    for (size_t i = 0; i < p->count; i++)
+        p->partitions[i].awaits_others = others && p->partitions[i].needs_first_record;
+}
+
 static void on_assigned(struct pipeline *p, const struct pipeline_event *e)
 {
     drop_assignment(p);
@@ -166,7 +176,11 @@ static void on_assigned(struct pipeline *p, const struct pipeline_event *e)
         struct partition *part = &p->partitions[i];
         partition_init(part, &p->stage, i, &e->assigned.partitions[i], e->now_ms);
         part->contributed_ms = p->stage.frontier_ms;
-        if (part->stopped)
+    }
+    await_others(p);
+    for (size_t i = 0; i < p->count; i++) {
+        struct partition *part = &p->partitions[i];
+        if (part->stopped || part->awaits_others)
             continue;
         if (part->needs_first_record)
             committer_first(part, e->now_ms);
@@ -213,12 +227,13 @@ static void on_partition_event(struct pipeline *p, const struct pipeline_event *
         part = find(p, e->records.partition);
         if (part == NULL || part->stopped)
             break;
-        ASSERT(p->reading && !part->commit.punctuates); /* pipeline_may_read() said no */
+        ASSERT(p->reading && !part->commit.punctuates &&
+               !part->needs_first_record); /* pipeline_may_read() said no */
         partition_read(part, e->records.records, e->records.count, e->now_ms);
         break;
     case EVENT_END_OF_LOG:
         part = find(p, e->end_of_log.partition);
-        if (part != NULL && !part->stopped && p->reading)
+        if (part != NULL && !part->stopped && p->reading && !part->needs_first_record)
             partition_end_of_log(part, e->end_of_log.offset);
         break;
     case EVENT_COMMITTED:
@@ -245,7 +260,7 @@ static void emit(struct pipeline *p)
     struct merge_window window;
     int64_t front_ms = INT64_MAX;
     for (size_t i = 0; i < p->count; i++)
-        if (p->partitions[i].contributed_ms < front_ms)
+        if (!p->partitions[i].awaits_others && p->partitions[i].contributed_ms < front_ms)
             front_ms = p->partitions[i].contributed_ms;
     while (merge_emit(&s->merge, front_ms, &window)) {
         struct object *o = mem_calloc(1, sizeof(*o));
@@ -279,13 +294,34 @@ static void raise_frontier(struct pipeline *p)
 static void begin_reading(struct pipeline *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->partitions[i].needs_first_record && !p->partitions[i].stopped)
+        if (p->partitions[i].needs_first_record && !p->partitions[i].awaits_others &&
+            !p->partitions[i].stopped)
             return;
     p->reading = true;
     for (size_t i = 0; i < p->count; i++)
         if (!p->partitions[i].stopped)
             outbox_read(&p->stage.outbox, p->partitions[i].id,
                         partition_read_from(&p->partitions[i]));
+}
+
+/* A partition that appeared later must not add rows to a window that an earlier process may have
+ * emitted without it, recorded or not. That process had read no further than the log ends of now,
+ * so once the others are read up to there, nothing above what they have emitted is at risk. */
+static void admit_latecomers(struct pipeline *p, int64_t now_ms)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct partition *part = &p->partitions[i];
+        if (!part->awaits_others && part->position < part->once_end)
+            return;
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        struct partition *part = &p->partitions[i];
+        if (!part->awaits_others || part->stopped)
+            continue;
+        part->awaits_others = false;
+        part->contributed_ms = p->stage.merge.emitted_ms;
+        committer_first(part, now_ms);
+    }
 }
 
 static void count_memory(struct pipeline *p)
@@ -345,6 +381,8 @@ static void settle(struct pipeline *p, int64_t now_ms)
 
     emit(p);
     raise_frontier(p);
+    if (p->reading && !p->draining)
+        admit_latecomers(p, now_ms);
     if (!p->reading)
         begin_reading(p);
     else if (!p->draining) {
@@ -408,7 +446,8 @@ static bool is_furthest_behind(const struct pipeline *p, const struct partition 
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct partition *other = &p->partitions[i];
-        if (!other->stopped && !other->at_end && other->watermark_ms < part->watermark_ms)
+        if (!other->stopped && !other->at_end && !other->needs_first_record &&
+            other->watermark_ms < part->watermark_ms)
             return false;
     }
     return true;
@@ -418,7 +457,8 @@ bool pipeline_may_read(const struct pipeline *p, int32_t id)
 {
     const struct partition *part = find(p, id);
     const size_t limit = p->config.memory_limit_bytes;
-    if (part == NULL || part->stopped || !p->reading || p->draining || part->commit.punctuates)
+    if (part == NULL || part->stopped || !p->reading || p->draining || part->commit.punctuates ||
+        part->needs_first_record)
         return false;
     if (p->config.once && part->position >= part->once_end)
         return false;
