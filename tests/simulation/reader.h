@@ -1,0 +1,34 @@
+/* reader.h -- small readers of our own for what the core writes: CSV and the JSON
+ * lines of the side output. Strict: what they do not expect is a failure. They
+ * share no code with the core's writers. */
+#ifndef TURNSTILE_SIMULATION_READER_H
+#define TURNSTILE_SIMULATION_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define READER_FIELD_BYTES 128  /* the feed's fields are shorter */
+#define READER_VALUE_BYTES 2048 /* as are its messages */
+
+struct reader {
+    const char *at, *end;
+};
+
+struct reader_side_row {
+    unsigned partition;
+    int64_t offset;
+    unsigned row;
+    char reason[16];
+    bool is_null;
+    size_t len;
+    char value[READER_VALUE_BYTES];
+};
+
+/* The next field of the line, unquoted and NUL-terminated; *ends_line: a newline came after it. */
+bool reader_csv_field(struct reader *r, char out[READER_FIELD_BYTES], bool *ends_line);
+
+/* One line of a side object with its newline. */
+bool reader_side_line(struct reader *r, const char *topic, struct reader_side_row *row);
+
+#endif
