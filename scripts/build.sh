@@ -25,6 +25,12 @@ main() {
     fi
     configure=(--preset "$preset")
     have ccache && configure+=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+    if have python3 && pkg-config --exists cmocka; then
+        configure+=(-DTURNSTILE_TESTS=ON)
+    else
+        warn "building without the tests, which need cmocka and python3 (scripts/setup.sh --test)"
+        configure+=(-DTURNSTILE_TESTS=OFF)
+    fi
     build=(--build "build/$preset" --parallel "$(jobs_here)")
     [ $# = 0 ] || build+=(--target "$@")
     log=$(mktemp)

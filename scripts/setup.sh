@@ -11,7 +11,6 @@ PACKAGES_BUILD=(
     cmake
     gcc
     libc6-dev
-    libcmocka-dev
     libcsv-dev
     libcurl4-openssl-dev
     libjansson-dev
@@ -26,6 +25,7 @@ PACKAGES_BUILD=(
 )
 PACKAGES_TEST=(
     kcat
+    libcmocka-dev
     python3
     valgrind
 )
@@ -76,7 +76,7 @@ missing_things() {
         have "$command" || printf '%s\n' "$command"
     done
     if have pkg-config; then
-        for module in rdkafka libuv jansson libcurl zlib libxxhash libcrypto libmicrohttpd cmocka; do
+        for module in rdkafka libuv jansson libcurl zlib libxxhash libcrypto libmicrohttpd; do
             pkg-config --exists "$module" || printf '%s\n' "$module"
         done
     fi
