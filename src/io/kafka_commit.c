@@ -68,6 +68,8 @@ void kafka_answer_refused(struct kafka_source *s)
 {
     /* The callback may commit again: only what is there now. */
     const size_t count = s->refused_count;
+    if (count == 0)
+        return;
     for (size_t i = 0; i < count; i++)
         s->callbacks.committed(s->callbacks.arg, s->refused[i], PIPELINE_COMMIT_REFUSED);
     s->refused_count -= count;
