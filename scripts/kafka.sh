@@ -235,6 +235,7 @@ try_start() {
     write_properties "$dir" "$@"
     format_storage "$dir" "$lib"
     set_java "${KAFKA_HEAP:-512m}" "$lib" info
+    : >"$dir/kafka.log"
     # A session of its own: Ctrl-C at the terminal is not meant for it.
     setsid "${JAVA[@]}" kafka.Kafka "$dir/server.properties" >"$dir/kafka.log" 2>&1 </dev/null &
     pid=$!

@@ -30,6 +30,7 @@ start_sandbox() {
     find_programs turnstile-sandbox
     RUN=$SERVICES/sandbox-$(date -u +%Y%m%d-%H%M%S)-$$
     mkdir -p "$RUN"
+    : >"$RUN/sandbox.out" # the loop below may look before the process has made it
     setsid "$BIN/turnstile-sandbox" --dir "$RUN" --topic "$topic:$partitions" \
         >"$RUN/sandbox.out" 2>"$RUN/sandbox.log" </dev/null &
     pid=$!
