@@ -111,9 +111,9 @@ bool planted(void) { enum log_level l; return log_level_parse("x", &l); }'
     plant_at_end symbols 'a variable outside' src/core/record.c \
         <<<'int planted(void);
 int planted(void) { static int calls; return ++calls; }'
-    plant_at_end tidy bugprone-sizeof-expression src/base/buf.c \
-        <<<'size_t planted(void);
-size_t planted(void) { return sizeof(sizeof(int)); }'
+    plant_at_end tidy clang-analyzer-core.NullDereference src/base/buf.c \
+        <<<'int planted(void);
+int planted(void) { int *p = NULL; return *p; }'
 }
 
 plant_in_texts() {

@@ -30,12 +30,13 @@ BANNED_CALLS = {
     "atoi": "strtol with a check", "atol": "strtol with a check",
     "atoll": "strtoll with a check", "asctime": "base/timefmt.h", "ctime": "base/timefmt.h",
     "gets": "getline", "gmtime": "base/timefmt.h", "localtime": "base/timefmt.h",
-    "mktemp": "mkstemp", "rand": "a seeded generator of one's own", "scanf": "strtol with a check",
-    "sprintf": "snprintf", "srand": "a seeded generator of one's own", "sscanf": "strtol with a check",
+    "mktemp": "mkstemp", "rand": "a seeded generator of one's own", "scanf": "fgets and strtol",
+    "sprintf": "snprintf", "srand": "a seeded generator of one's own",
     "strcpy": "buf or memcpy", "strtok": "memchr", "tmpnam": "mkstemp", "vsprintf": "vsnprintf",
 }
 # In the programs only: no shell has a place there.
-BANNED_CALLS_SRC = {"popen": "nothing", "strcat": "buf", "strncat": "buf", "system": "nothing"}
+BANNED_CALLS_SRC = {"popen": "nothing", "sscanf": "strtol with a check", "strcat": "buf",
+                    "strncat": "buf", "system": "nothing"}
 
 # Not for a public tree: paths of somebody's machine, package mirrors, private
 # addresses, and what a merge or an editor leaves behind.

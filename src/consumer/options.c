@@ -397,6 +397,7 @@ static int64_t gcd(int64_t a, int64_t b)
         a = b;
         b = rest;
     }
+    ASSERT(a > 0);
     return a;
 }
 

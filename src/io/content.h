@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-#define CONTENT_MAX_PLAIN_BYTES (1024u * 1024 * 1024) /* a gzip that unpacks to more is not ours \
-                                                       */
+/* A gzip that unpacks to more is not ours. */
+#define CONTENT_MAX_PLAIN_BYTES (1024u * 1024 * 1024)
 
 void content_sha256(struct slice plain, unsigned char out[LAKE_SHA256_BYTES]);
 

@@ -95,7 +95,7 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned sta
                                  const char *text)
 {
     char line[256];
-    const bool has_body = status != MHD_HTTP_NO_CONTENT && text;
+    const bool has_body = text && status != MHD_HTTP_NO_CONTENT;
     const int n = has_body ? snprintf(line, sizeof(line), "%u %s\n", status, text) : 0;
     ASSERT(n >= 0 && (size_t)n < sizeof(line));
     struct MHD_Response *response =
