@@ -66,18 +66,29 @@ static void tick(struct run *r)
 
 /* -- sending --------------------------------------------------------------------------------- */
 
+/* Wait for this message's answer, and say so, as the first producer did. */
+static void tell(struct run *r, const struct message *message, uint64_t acknowledged_before)
+{
+    struct sender_stats stats;
+    sender_flush(r->sender);
+    sender_stats(r->sender, &stats);
+    if (stats.acknowledged > acknowledged_before)
+        printf("Sent message: %.*s\n", (int)message->csv.len, message->csv.ptr);
+    fflush(stdout);
+}
+
 static int on_message(void *arg, const struct message *message, struct err *err)
 {
     struct run *r = arg;
+    struct sender_stats before = {0};
+    if (r->talkative)
+        sender_stats(r->sender, &before);
     const int rc = sender_send(r->sender, message, err);
     if (rc != 0)
         return rc;
     r->sent[message->kind]++;
-    if (!r->talkative)
-        return 0;
-    sender_flush(r->sender);
-    printf("Sent message: %.*s\n", (int)message->csv.len, message->csv.ptr);
-    fflush(stdout);
+    if (r->talkative)
+        tell(r, message, before.acknowledged);
     return 0;
 }
 
