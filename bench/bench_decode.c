@@ -99,14 +99,14 @@ static void measure(const struct schema *schema, const char *form, const char *q
     struct decoder *d = decoder_new(schema, &options);
     struct record *records = mem_calloc(ROWS, sizeof(*records));
     char *bytes = mem_alloc((size_t)ROWS * ROW_BYTES);
-    const size_t used = make_records(records, bytes, quote);
+    const size_t row_bytes = make_records(records, bytes, quote) / ROWS;
     int64_t took_ns[MAX_ROUNDS];
     round_ns(d, records); /* warm */
     for (int i = 0; i < rounds; i++)
         took_ns[i] = round_ns(d, records);
     qsort(took_ns, (size_t)rounds, sizeof(*took_ns), compare);
     const double best_ns = (double)took_ns[0] / ROWS;
-    printf("%s,%d,%zu,%d,%.1f,%.1f,%.0f\n", form, ROWS, used / ROWS, rounds, best_ns,
+    printf("%s,%d,%zu,%d,%.1f,%.1f,%.0f\n", form, ROWS, row_bytes, rounds, best_ns,
            (double)took_ns[rounds / 2] / ROWS, 1e9 / best_ns);
     mem_free(bytes);
     mem_free(records);

@@ -161,7 +161,7 @@ static enum reject_reason unwrap(struct decoder *d, struct slice value, struct s
     if (text->len == 0 || !jsonstr_find(*text, &inner))
         return REJECT_NONE;
     if (jsonstr_is_plain(inner)) {
-        *text = inner;
+        *text = without_mark(inner);
         return REJECT_NONE;
     }
     char *const room = arena_reserve(&d->arena, inner.len);

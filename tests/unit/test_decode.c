@@ -133,6 +133,8 @@ static void every_form_of_a_row_means_the_same(void **state)
         " \t\"" ROW "\" \r\n",
         "\xef\xbb\xbf\"" ROW "\"",
         "\"" ROW "\\n\"",
+        "\"\xef\xbb\xbf" ROW "\"",
+        "\"\\ufeff" ROW "\"",
         "\"" HEADER "\\n" ROW "\"",
         HEADER "\n" ROW,
         HEADER "\r\n" ROW "\r\n",
@@ -208,18 +210,17 @@ static void blanks_around_strings_are_data(void **state)
 static void keys_tell_rows_apart(void **state)
 {
     struct fixture *f = *state;
-    DECODE(f,
-           ROW "\n" ROW2 "\n" ROW_WITH("01-01-99", "1", "1", "id-1",
-                                       "2024-07-22 21:10:01") "\n"
-                                                              "x,x,x,Test-Station1i,x,x,07-22-24,x,"
-                                                              "x,9,10,d-1,2024-07-22 21:10:01\n"
-                                                              "x,x,x,Test-Station1,x,x,07-22-24,x,"
-                                                              "x,9,10,id-1 ,2024-07-22 21:10:01");
-    EXPECT(f, REJECT_NONE, REJECT_NONE, REJECT_NONE, REJECT_NONE, REJECT_NONE);
+    DECODE(f, ROW "\n" ROW2 "\n" ROW_WITH("01-01-99", "1", "1", "id-1", "2024-07-22 21:10:01"));
+    EXPECT(f, REJECT_NONE, REJECT_NONE, REJECT_NONE);
     assert_memory_not_equal(f->rows[0].key, f->rows[1].key, 16);
     assert_memory_equal(f->rows[0].key, f->rows[2].key, 16); /* id, station, time */
-    assert_memory_not_equal(f->rows[0].key, f->rows[3].key, 16);
-    assert_memory_not_equal(f->rows[0].key, f->rows[4].key, 16);
+    DECODE(f, "x,x,x,Test-Station1,x,x,07-22-24,x,x,9,10,id-1 ,2024-07-22 21:10:01\n" ROW);
+    EXPECT(f, REJECT_NONE, REJECT_NONE);
+    assert_memory_not_equal(f->rows[0].key, f->rows[1].key, 16); /* blanks are data */
+    /* The same bytes in a row, parted elsewhere. */
+    DECODE(f, "x,x,x,est-Station1,x,x,07-22-24,x,x,9,10,id-1T,2024-07-22 21:10:01\n" ROW);
+    EXPECT(f, REJECT_NONE, REJECT_NONE);
+    assert_memory_not_equal(f->rows[0].key, f->rows[1].key, 16);
 }
 
 /* ---- headers ---- */
@@ -431,8 +432,8 @@ static void a_message_of_a_million_rows_is_cut(void **state)
 {
     struct fixture *f = *state;
     char *bytes = mem_alloc(DECODE_MAX_MESSAGE_BYTES);
-    for (size_t i = 0; i < DECODE_MAX_MESSAGE_BYTES; i += 2)
-        memcpy(bytes + i, "a\n", 2);
+    for (size_t i = 0; i < DECODE_MAX_MESSAGE_BYTES; i++)
+        bytes[i] = i % 2 == 0 ? 'a' : '\n';
     decode(f, bytes, DECODE_MAX_MESSAGE_BYTES);
     assert_int_equal(f->count, DECODE_MAX_ROWS);
     const struct row *last = &f->rows[f->count - 1];

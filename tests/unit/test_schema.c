@@ -37,11 +37,9 @@ static char *edited(const char *from, const char *to)
 {
     const char *at = strstr(BASE, from);
     assert_non_null(at);
-    const size_t before = (size_t)(at - BASE);
-    char *text = mem_alloc(sizeof(BASE) + strlen(to));
-    memcpy(text, BASE, before);
-    memcpy(text + before, to, strlen(to));
-    memcpy(text + before + strlen(to), at + strlen(from), sizeof(BASE) - before - strlen(from));
+    const size_t bytes = sizeof(BASE) + strlen(to);
+    char *text = mem_alloc(bytes);
+    snprintf(text, bytes, "%.*s%s%s", (int)(at - BASE), BASE, to, at + strlen(from));
     return text;
 }
 
