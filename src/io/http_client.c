@@ -97,7 +97,8 @@ static const char *describe(const struct http_request *r, enum http_outcome outc
         snprintf(text, HTTP_DETAIL_BYTES, "HTTP status %d, reply larger than %zu bytes", status,
                  r->response.max_bytes);
     else
-        snprintf(text, HTTP_DETAIL_BYTES, "%.*s", HTTP_DETAIL_BYTES - 1,
+        snprintf(text, HTTP_DETAIL_BYTES, "%s%.200s",
+                 outcome == HTTP_BROKEN ? "connection broken: " : "",
                  r->error[0] ? r->error : curl_easy_strerror(code));
     return text;
 }

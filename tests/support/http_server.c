@@ -184,6 +184,8 @@ static void reply(struct connection *c, int status, const char *headers, struct 
 
 static int store(struct connection *c, struct slice body)
 {
+    if (strcmp(c->method, "PUT") != 0)
+        return 405;
     if (c->create_only && find(c->server, c->path) != NULL)
         return 412;
     http_server_set_object(c->server, c->path, body);
