@@ -582,22 +582,3 @@ int app_run(struct setup *setup)
     mem_free(app);
     return exit_code;
 }
-
-static void on_checked_lake_closed(void *arg)
-{
-    UNUSED(arg);
-}
-
-int app_check_lake(const char *url, struct err *err)
-{
-    uv_loop_t loop;
-    struct lake *lake;
-    int rc = uv_loop_init(&loop);
-    ASSERT(rc == 0);
-    const int result = lake_new(&loop, url, &lake, err);
-    if (result == 0)
-        lake_close(lake, on_checked_lake_closed, NULL);
-    rc = close_loop(&loop);
-    ASSERT(rc == 0);
-    return result;
-}
