@@ -7,8 +7,13 @@
 #include <string.h>
 #include <time.h>
 
-/* librdkafka's limit holds for each partition, and its unread queue takes about four times it. */
+/* The limit is set before the number of partitions is known (a question to Kafka first would cost
+ * a connection, and a TLS handshake, before joining): the budget is cut for this many, and each has
+ * at least the minimum. An unread queue takes about four times its limit: it is looked at before a
+ * fetch, and a fetch brings up to 1 MiB. A larger one makes nothing faster (see nudge_leader()). */
+#define QUEUE_PARTITIONS 32
 #define QUEUE_MIN_KIB 256
+#define FETCH_AGAIN_MS "5"
 #define CLIENT_ID_BYTES 256
 #define VALUE_BYTES 512
 #define NAME_OF_START_TIME "%013lld" /* ms since 1970; sorts until the year 2286 */
@@ -52,7 +57,10 @@ rd_kafka_conf_t *kafka_source_conf_new(void)
         {"heartbeat.interval.ms", "1000"}, /* how soon a member hears of a rebalance */
         {"socket.timeout.ms", "10000"},    /* a silent connection is given up, as the session is */
         {"socket.keepalive.enable", "true"},
-        {"fetch.wait.max.ms", "100"},                    /* of an empty answer; rows come at once */
+        {"socket.nagle.disable", "true"}, /* small requests do not wait for one another's ACK */
+        /* Of an empty answer; rows come at once. While the broker waits for a partition that is at
+         * its end, it is not asked for one that lags: higher makes catching up slower. */
+        {"fetch.wait.max.ms", "20"},
         {"fetch.message.max.bytes", "1048576"},          /* of one partition in one answer */
         {"topic.metadata.refresh.interval.ms", "60000"}, /* how soon a new partition is seen */
         {"reconnect.backoff.ms", "50"},
@@ -82,13 +90,27 @@ static void make_client_id(const rd_kafka_conf_t *conf, const char *wanted,
              (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
+size_t kafka_conf_queue_kib(size_t budget_bytes)
+{
+    const size_t share_kib = budget_bytes / 1024 / QUEUE_PARTITIONS;
+    const size_t most_kib = 1024 * 1024;
+    return share_kib < QUEUE_MIN_KIB ? QUEUE_MIN_KIB : share_kib > most_kib ? most_kib : share_kib;
+}
+
+bool kafka_conf_fetches_on(rd_kafka_conf_t *conf)
+{
+    char errstr[VALUE_BYTES]; /* since librdkafka 2.2 */
+    return rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", FETCH_AGAIN_MS, errstr,
+                             sizeof(errstr)) == RD_KAFKA_CONF_OK;
+}
+
 int kafka_conf_finish(rd_kafka_conf_t *conf, const struct kafka_source_config *config,
                       struct err *err)
 {
     char client_id[CLIENT_ID_BYTES];
     char queue_kib[32];
     make_client_id(conf, config->client_id, client_id);
-    snprintf(queue_kib, sizeof(queue_kib), "%d", QUEUE_MIN_KIB);
+    snprintf(queue_kib, sizeof(queue_kib), "%zu", kafka_conf_queue_kib(config->queue_budget_bytes));
 
     const struct setting owned[] = {
         {"group.id", config->group},

@@ -39,9 +39,10 @@ enum kafka_close_phase {
 
 struct kafka_partition {
     int32_t id;
-    bool stopped;            /* is not read any more */
-    uint64_t commit_id;      /* in flight; 0: none */
-    rd_kafka_queue_t *queue; /* NULL: not to be read */
+    bool stopped;                              /* is not read any more */
+    uint64_t commit_id;                        /* in flight; 0: none */
+    rd_kafka_queue_t *queue;                   /* NULL: not to be read */
+    size_t unfetched_bytes, unfetched_records; /* read since the leader was nudged */
     /* Taken from the queue and not yet handed over: batch[next .. count). */
     rd_kafka_message_t *batch[KAFKA_SOURCE_BATCH_RECORDS];
     size_t next, count;
@@ -70,6 +71,8 @@ struct kafka_source {
     char *topic_name, *bootstrap; /* owned */
     bool partition_scope;
     int64_t connect_timeout_ms;
+    size_t queue_limit_bytes; /* of one partition */
+    bool needs_nudges;        /* see nudge_leader() */
 
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue; /* everything but records: consumer, main, log, commit answers */
@@ -118,6 +121,10 @@ struct kafka_source {
 /* kafka_conf.c */
 int kafka_conf_finish(rd_kafka_conf_t *conf, const struct kafka_source_config *config,
                       struct err *err) MUST_CHECK;
+/* librdkafka's limit for the queue of one partition. */
+size_t kafka_conf_queue_kib(size_t budget_bytes);
+/* True: this librdkafka fetches on by itself when a queue is below its limit again. */
+bool kafka_conf_fetches_on(rd_kafka_conf_t *conf);
 
 /* kafka_source.c */
 void kafka_set_state(struct kafka_source *s, enum kafka_state state);

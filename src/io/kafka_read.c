@@ -34,6 +34,26 @@ void kafka_close_queue(struct kafka_partition *p)
     p->queue = NULL;
 }
 
+/* librdkafka 2.0 stops fetching while a queue is over its limit, and looks again only when
+ * something wakes the broker's thread, at the latest after a second: unaided, a reader gets one
+ * queue's worth a second. A request to the partition's leader wakes that thread. The cheapest one
+ * is asking for the log's end, and not waiting for the answer. One for each half queue that was
+ * read, and only below the limit, so that between full and empty there is at least one; a trickle
+ * causes none. Later versions have fetch.queue.backoff.ms for this. */
+static void nudge_leader(struct kafka_source *s, struct kafka_partition *p)
+{
+    if (p->unfetched_bytes < s->queue_limit_bytes / 2)
+        return;
+    const size_t mean_bytes = p->unfetched_bytes / p->unfetched_records + 1;
+    if (rd_kafka_queue_length(p->queue) > s->queue_limit_bytes / mean_bytes)
+        return;
+    p->unfetched_bytes = p->unfetched_records = 0;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, s->topic_name, p->id)->offset = RD_KAFKA_OFFSET_END;
+    (void)rd_kafka_offsets_for_times(s->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Is the partition read on by itself after this error, at the same offset? Anything else could
  * leave a gap: after a damaged batch librdkafka goes on behind it. */
 static bool is_passing(rd_kafka_resp_err_t error)
@@ -120,6 +140,11 @@ static bool read_partition(struct kafka_source *s, struct kafka_partition *p)
         p->count = count > 0 ? (size_t)count : 0;
         if (count <= 0)
             return false;
+        for (size_t i = 0; i < p->count; i++)
+            p->unfetched_bytes += p->batch[i]->len + p->batch[i]->key_len;
+        p->unfetched_records += p->count;
+        if (s->needs_nudges)
+            nudge_leader(s, p);
     }
     deliver_run(s, p);
     if (p->stopped)

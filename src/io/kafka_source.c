@@ -248,6 +248,7 @@ int kafka_source_new(uv_loop_t *loop, const struct kafka_source_config *config,
         return err->code;
     }
     char *bootstrap = bootstrap_of(config->conf);
+    const bool fetches_on = kafka_conf_fetches_on(config->conf);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, config->conf, errstr, sizeof(errstr));
     if (!rk) {
         rd_kafka_conf_destroy(config->conf);
@@ -261,6 +262,8 @@ int kafka_source_new(uv_loop_t *loop, const struct kafka_source_config *config,
     s->bootstrap = bootstrap;
     s->partition_scope = config->partition_scope;
     s->connect_timeout_ms = config->connect_timeout_ms;
+    s->queue_limit_bytes = kafka_conf_queue_kib(config->queue_budget_bytes) * 1024;
+    s->needs_nudges = !fetches_on;
     s->rk = rk;
     init_handles(s);
 
