@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""mutants.py -- removes one sentence of the rule at a time from the real core, and expects the
+simulation to notice.
+
+    mutants.py --build-dir DIR [--only NAME] [--seeds N] -- COMPILER LINK-ARGUMENTS...
+
+Each mutant is one or more exact replacements in src/core. A text that is not there exactly once
+is an error, so that the list cannot rot. Exit 0: every mutant was caught, and the core as it is
+was not. LINK-ARGUMENTS name the objects and libraries of `simulate`; the mutated objects come
+before them, so that the linker does not take the library's.
+"""
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+
+# name, what it removes, [(file in src/core, text, replacement), ...]
+MUTANTS = [
+    ("no-u", "U is not kept: rows of durable windows are windowed again", [
+        ("pipeline.c", "p->stage.frontier_ms = frontier_of(e->assigned.partitions, p->count);",
+         "p->stage.frontier_ms = p->count > 99 ? frontier_of(e->assigned.partitions, p->count)"
+         " : WATERMARK_NONE;")]),
+    ("u-of-one-record", "U is taken from the first record instead of the largest", [
+        ("pipeline.c", "            r.frontier_ms > frontier_ms)",
+         "            i == 0 && r.frontier_ms > frontier_ms)")]),
+    ("no-w", "W at L is not kept", [
+        ("partition.c", "    p->watermark_ms = r->watermark_ms;\n", "")]),
+    ("w-after-the-message", "W in the record is the one after the message at L", [
+        ("partition.c", "    r->watermark_ms = floor.watermark_ms;",
+         "    r->watermark_ms = p->watermark_ms;")]),
+    ("floor-open-only", "L ignores windows that are closed but not durable", [
+        ("panes.c", "    for (size_t i = 0; i < ps->count; i++)\n"
+         "        if (ps->panes[i].origin.offset < lowest->offset)",
+         "    for (size_t i = ps->closed; i < ps->count; i++)\n"
+         "        if (ps->panes[i].origin.offset < lowest->offset)")]),
+    ("floor-first-pane", "L looks at the earliest pane only, not at the earliest offset", [
+        ("panes.c", "    for (size_t i = 0; i < ps->count; i++)\n"
+         "        if (ps->panes[i].origin.offset < lowest->offset)",
+         "    for (size_t i = 0; i < ps->count && i < 1; i++)\n"
+         "        if (ps->panes[i].origin.offset < lowest->offset)")]),
+    ("commit-before-durable", "U passes a window when it is emitted, not when it is stored", [
+        ("pipeline.c", "s->merge.emitted_ms < lowest_end ? s->merge.emitted_ms : lowest_end - 1;",
+         "s->merge.emitted_ms < lowest_end ? s->merge.emitted_ms : s->merge.emitted_ms;")]),
+    ("u-at-the-undurable-end", "U reaches the end of a window that is not durable", [
+        ("pipeline.c", "s->merge.emitted_ms : lowest_end - 1;", "s->merge.emitted_ms : lowest_end;")]),
+    ("merge-at-emission", "a window is contributed later than when W passes its end", [
+        ("partition.c", "    while (p->next_end_ms <= p->watermark_ms) {",
+         "    while (p->next_end_ms <= p->watermark_ms - 5000) {"),
+        ("partition.c", "        panes_close(&p->panes, p->watermark_ms);",
+         "        panes_close(&p->panes, p->watermark_ms - 5000);"),
+        ("partition.c", "    if (p->next_end_ms <= p->watermark_ms) {\n"
+         "        contribute(p);", "    if (p->next_end_ms <= p->watermark_ms - 5000) {\n"
+         "        contribute(p);"),
+        ("partition.c", "    p->contributed_ms = p->watermark_ms;\n}",
+         "    if (p->contributed_ms < p->watermark_ms - 5000)\n"
+         "        p->contributed_ms = p->watermark_ms - 5000;\n}")]),
+    ("no-intent", "a punctuation is acted on without having been committed", [
+        ("committer.c", "    c->punctuates = true;\n    c->unsure = false;\n    c->cut = *cut;\n"
+         "    send(p, now_ms);", "    UNUSED(now_ms);\n    partition_punctuate(p, cut);")]),
+    ("idle-before-end", "a partition that is only behind is taken for idle", [
+        ("punctuate.c", "timeout_ms != PIPELINE_OFF && p->at_end && !p->stopped &&",
+         "timeout_ms != PIPELINE_OFF && !p->stopped &&")]),
+    ("read-before-ack", "the partition is read on while its punctuation is being committed", [
+        ("pipeline.c", "p->draining || part->commit.punctuates ||", "p->draining ||"),
+        ("pipeline.c", "ASSERT(p->reading && !part->commit.punctuates &&\n", "ASSERT(p->reading &&\n"),
+        ("partition.c", "    ASSERT(cut->offset <= p->position && p->next_cut == p->cut_count);\n", "")]),
+    ("ignore-unknown", "a punctuation whose answer was lost is dropped instead of retried", [
+        ("committer.c", "        c->unsure = true;\n",
+         "        c->punctuates = c->punctuates && p->needs_first_record;\n")]),
+    ("refused-in-doubt", "a refusal drops a punctuation whose earlier try was not answered", [
+        ("committer.c", "c->punctuates && (c->unsure || p->needs_first_record);",
+         "c->punctuates && p->needs_first_record;")]),
+    ("suppress-before-late", "a late row of a durable window is suppressed instead of reported", [
+        ("partition.c", "    if (last_end_ms <= p->watermark_ms) {",
+         "    if (last_end_ms <= p->watermark_ms && last_end_ms > p->stage->frontier_ms) {")]),
+    ("no-suppression", "rows of durable windows are windowed again", [
+        ("partition.c", "    } else if (last_end_ms <= p->stage->frontier_ms) {",
+         "    } else if (last_end_ms <= p->stage->frontier_ms - INT64_C(99999999)) {")]),
+    ("side-not-in-floor", "L ignores side rows that are not durable", [
+        ("partition.c", "    if (side_first(&p->side, &side) && side.offset < floor.offset)\n"
+         "        floor = side;\n", "    UNUSED(side);\n")]),
+    ("side-cut-by-batch", "a side object is cut by how the rows came in instead of by W", [
+        ("partition.c", "    if (slide_cell(p) != cell || side_is_full(&p->side))\n"
+         "        cut_side(p);\n", "    UNUSED(cell);\n"),
+        ("partition.c", "    p->last_offset = records[count - 1].offset;",
+         "    cut_side(p);\n    p->last_offset = records[count - 1].offset;")]),
+    ("side-uncut-by-punctuation", "a punctuation of a replay does not cut the side object", [
+        ("partition.c", "        partition_raise(p, p->cuts[p->next_cut].watermark_ms);\n"
+         "        cut_side(p);\n", "        partition_raise(p, p->cuts[p->next_cut].watermark_ms);\n")]),
+    ("side-below-s", "rows below S are written to the side output again", [
+        ("side.c", "    if (origin->offset < s->durable_offset)\n        return;\n", "")]),
+    ("s-falls", "S may fall on replay", [
+        ("partition.c", "    if (first.offset > p->side.durable_offset)\n        p->side",
+         "    p->side")]),
+    ("s-before-durable", "S passes side objects that are handed out but not durable", [
+        ("side.c", "    for (size_t i = 0; i < s->pending_count; i++)\n        if (!found ||",
+         "    for (size_t i = s->pending_count; i < s->pending_count; i++)\n        if (!found ||")]),
+    ("punctuations-not-kept", "a record leaves out the punctuations that are still above L", [
+        ("partition.c", "        if (p->cuts[i].offset >= r->floor && r->cut_count < COMMIT_MAX_CUTS)",
+         "        if (p->cuts[i].offset > r->floor + 1 && r->cut_count < COMMIT_MAX_CUTS)")]),
+    ("punctuation-after-the-record", "a punctuation applies after the record at its offset", [
+        ("partition.c", "    partition_apply_cuts(p, record->offset);\n",
+         "    partition_apply_cuts(p, record->offset - 1);\n"),
+        ("partition.c", "        cut_side(p);\n    partition_apply_cuts(p, p->position);\n",
+         "        cut_side(p);\n    partition_apply_cuts(p, p->position - 1);\n")]),
+    ("record-while-punctuating", "another record may be sent before the punctuation's answer", [
+        ("committer.c", "    if (c->in_flight)\n        return true;\n", "")]),
+    ("read-before-first-record", "a new group reads before its first records are committed", [
+        ("pipeline.c", "!p->partitions[i].stopped)\n            return;\n    p->reading = true;",
+         "p->count > 99)\n            return;\n    p->reading = true;"),
+        ("pipeline.c", "part->commit.punctuates ||\n        part->needs_first_record)",
+         "part->commit.punctuates)"),
+        ("pipeline.c", "!part->commit.punctuates &&\n               !part->needs_first_record);",
+         "!part->commit.punctuates);")]),
+    ("latecomer-at-once", "a partition that appears later does not wait for the others", [
+        ("pipeline.c", "        if (!part->awaits_others && part->position < part->once_end)\n"
+         "            return;\n", "        UNUSED(part);\n")]),
+    ("latecomer-without-punctuation", "a partition that appears later starts without W", [
+        ("committer.c", "    if (p->stage->merge.emitted_ms != INT64_MIN) {",
+         "    if (p->stage->merge.emitted_ms == INT64_MAX) {")]),
+    ("once-reads-on", "--once skips what was written after it began", [
+        ("partition.c", "    if (p->stage->config->once && offset > p->once_end)\n"
+         "        offset = p->once_end;", "    if (p->stage->config->once && offset < 0)\n"
+         "        offset = p->once_end;")]),
+    ("once-forgets", "--once is done when its assignment is lost", [
+        ("pipeline.c", "    p->draining = p->told_to_drain;", "    p->draining = p->draining;")]),
+    ("once-leaves-side", "--once ends with a side object open", [
+        ("punctuate.c", "        const bool cuts = closing && p->side.rows > 0;",
+         "        const bool cuts = closing && p->side.rows > 1000000;")]),
+    ("no-dedup", "copies are summed", [
+        ("partition.c", "!dedup_add(p->panes.dedup, pane->set, row->key)) {",
+         "!dedup_add(p->panes.dedup, pane->set, row->key) && row->offset < 0) {")]),
+    ("dedup-by-a-few-bits", "the dedup key is looked at in part", [
+        ("dedup.c", "    const struct dedup_entry entry = {key[0], (key[1] & ~DEDUP_SET_MASK) | set};",
+         "    const struct dedup_entry entry = {key[0] & 255, set};")]),
+    ("late-by-first-window", "a row is late as soon as one of its windows is closed", [
+        ("partition.c", "window_last_end(&p->stage->shape, row->event_ms);",
+         "window_first_end(&p->stage->shape, row->event_ms);")]),
+    ("late-after", "a row whose last window ends exactly at W is not late", [
+        ("partition.c", "    if (last_end_ms <= p->watermark_ms) {",
+         "    if (last_end_ms < p->watermark_ms) {"),
+        ("panes.c", "    ASSERT(i >= ps->closed);\n", "")]),
+    ("w-by-first-row", "W advances with the first row of a message only", [
+        ("partition.c", "    partition_raise(p, row->event_ms - c->delay_ms);",
+         "    if (row->number == 0)\n        partition_raise(p, row->event_ms - c->delay_ms);")]),
+    ("w-by-rejected", "a rejected row advances W", [
+        ("partition.c", "        p->counters.rejected[row->reject]++;",
+         "        p->counters.rejected[row->reject]++;\n"
+         "        partition_raise(p, p->watermark_ms + (p->watermark_ms > 0 ? 5000 : 0));")]),
+    ("late-answers-count", "an answer for an object of an earlier assignment is taken for a new one", [
+        ("outbox.c", "    object->id = ++o->last_id;", "    object->id = 1 + o->store_count;")]),
+    ("forget-early", "a pane is forgotten with the first of its windows", [
+        ("panes.c", "    while (n < ps->count && window_last_end(&ps->shape, ps->panes[n].start_ms)"
+         " <= frontier_ms)", "    while (n < ps->count && window_first_end(&ps->shape,"
+         " ps->panes[n].start_ms) <= frontier_ms)")]),
+    ("emit-early", "a window is emitted when the first partition has passed it", [
+        ("pipeline.c", "p->partitions[i].contributed_ms < front_ms)",
+         "(front_ms == INT64_MAX || p->partitions[i].contributed_ms > front_ms))"),
+        ("merge.c", "    ASSERT(end_ms > m->emitted_ms);\n", "")]),
+]
+# Not here, for it needs the shell: a commit of a dead process that lands after its successor's.
+
+
+def compile_command(build_dir, source):
+    with open(os.path.join(build_dir, "compile_commands.json"), encoding="utf-8") as f:
+        for entry in json.load(f):
+            if os.path.realpath(entry["file"]) == os.path.realpath(source):
+                words = shlex.split(entry["command"])
+                return entry["directory"], [w for w in words if os.path.basename(w) != "ccache"]
+    sys.exit(f"mutants: {source} is not in {build_dir}/compile_commands.json")
+
+
+def mutate(name, edits, folder):
+    """Writes the mutated files; returns {file: path}."""
+    texts = {}
+    for file, old, new in edits:
+        if file not in texts:
+            with open(os.path.join(ROOT, "src", "core", file), encoding="utf-8") as f:
+                texts[file] = f.read()
+        if texts[file].count(old) != 1:
+            sys.exit(f"mutants: {name}: its text is {texts[file].count(old)} times in {file}; adapt it:\n{old}")
+        texts[file] = texts[file].replace(old, new)
+    paths = {}
+    for file, text in texts.items():
+        paths[file] = os.path.join(folder, file)
+        with open(paths[file], "w", encoding="utf-8") as f:
+            f.write(text)
+    return paths
+
+
+def build(name, edits, build_dir, link, folder):
+    objects = []
+    for file, path in mutate(name, edits, folder).items():
+        directory, words = compile_command(build_dir, os.path.join(ROOT, "src", "core", file))
+        output = path + ".o"
+        words[words.index("-o") + 1] = output
+        words = [path if w.endswith("src/core/" + file) else w for w in words]
+        words = [w for w in words if not w.startswith("-Werror")] + ["-w"]
+        subprocess.run(words, cwd=directory, check=True)
+        objects.append(output)
+    program = os.path.join(folder, "simulate")
+    subprocess.run([link[0], "-o", program] + objects + link[1:], check=True)
+    return program
+
+
+def run(program, seeds):
+    """(caught, what it said)"""
+    try:
+        done = subprocess.run([program, "--seeds", str(seeds)], capture_output=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return True, "it does not come to an end"
+    text = (done.stdout + done.stderr).decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if "VIOLATION" in line or line.startswith("bug:")]
+    return done.returncode != 0, (lines or [f"exit code {done.returncode}"])[0][:110]
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    ap.add_argument("--build-dir", required=True)
+    ap.add_argument("--only", default="")
+    ap.add_argument("--seeds", type=int, default=4000)
+    ap.add_argument("link", nargs="+")
+    a = ap.parse_args()
+    missed = []
+    with tempfile.TemporaryDirectory() as folder:
+        if not a.only:
+            caught, said = run(build("none", [], a.build_dir, a.link, folder), a.seeds)
+            print(f"{'the core as it is':32} {'NOT ACCEPTED: ' + said if caught else 'accepted'}", flush=True)
+            if caught:
+                return 1
+        for name, what, edits in MUTANTS:
+            if a.only and a.only != name:
+                continue
+            program = build(name, edits, a.build_dir, a.link, folder)
+            caught, said = run(program, a.seeds)
+            print(f"{name:32} {'caught: ' + said if caught else 'NOT CAUGHT: ' + what}", flush=True)
+            if not caught:
+                missed.append(name)
+    if missed:
+        print("not caught:", ", ".join(missed))
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
