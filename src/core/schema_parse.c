@@ -168,6 +168,16 @@ static int read_root(struct schema *s, json_t *file, struct err *err)
     return rc < 0 ? rc : schema_json_bool(&root, "row_number", &s->row_number, err);
 }
 
+/* Texts quote the file, which may hold newlines and worse; a reason is one line. */
+static int one_line(struct err *err)
+{
+    for (char *at = err->text; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = ' ';
+    }
+    return err->code;
+}
+
 int schema_parse(struct slice text, struct schema **out, struct err *err)
 {
     *out = NULL;
@@ -176,15 +186,16 @@ int schema_parse(struct slice text, struct schema **out, struct err *err)
     json_error_t where;
     json_t *file =
         json_loadb(text.len > 0 ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &where);
-    if (file == NULL)
-        return err_set(err, ERR_CONFIG, "line %d, column %d: %s", where.line, where.column,
-                       where.text);
+    if (file == NULL) {
+        err_set(err, ERR_CONFIG, "line %d, column %d: %s", where.line, where.column, where.text);
+        return one_line(err);
+    }
     struct schema *s = mem_calloc(1, sizeof(*s));
     const int rc = read_root(s, file, err);
     json_decref(file);
     if (rc < 0) {
         schema_free(s);
-        return rc;
+        return one_line(err);
     }
     schema_fingerprint(s, s->fingerprint);
     *out = s;

@@ -2,6 +2,8 @@
 #include "core/schema.h"
 #include "fuzz.h"
 
+#include <string.h>
+
 static void check(const struct schema *s)
 {
     ASSERT(s->column_count >= 1 && s->column_count <= SCHEMA_MAX_COLUMNS);
@@ -38,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         schema_free(s);
     } else {
         ASSERT(s == NULL && rc == ERR_CONFIG && err.code == rc && err.text[0] != '\0');
+        ASSERT(strchr(err.text, '\n') == NULL);
     }
     return 0;
 }

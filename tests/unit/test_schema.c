@@ -326,6 +326,7 @@ static void says_what_cannot_be_said_by_editing(void **state)
         const char *text, *reason;
     } cases[] = {
         {"", "line 1, column 0"},
+        {"{\"na\\nme\": 1}", "na me: unknown key, did you mean \"name\"?"},
         {"[]", "the file: must be an object {...}"},
         {"{\"name\": \"t\", \"columns\": []}", "columns: is empty"},
         {"{\"name\": \"t\"}", "columns: missing"},
