@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,13 +31,36 @@ def binary(name):
     return str(path)
 
 
+def data_folder():
+    """Where real weekly files would be."""
+    return pathlib.Path(os.environ.get("TURNSTILE_DATA") or ROOT / "../shared/data")
+
+
 def data_files():
     """The real weekly files, or a skip."""
-    folder = pathlib.Path(os.environ.get("TURNSTILE_DATA") or ROOT / "../shared/data")
+    folder = data_folder()
     files = sorted(folder.glob("*.csv.gz"))
     if not files:
         skip(f"no weekly files in {folder} (set TURNSTILE_DATA)")
     return [str(f) for f in files]
+
+
+def python_with(package, version):
+    """A Python that has the package in this version, made once in the cache; or a skip."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    folder = cache / "turnstile" / f"{package}-{version}"
+    python = folder / "bin/python"
+    probe = [str(python), "-c", f"import {package}; assert {package}.__version__ == '{version}'"]
+    if python.exists() and subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        return str(python)
+    make = [[sys.executable, "-m", "venv", "--clear", str(folder)],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+             "--only-binary", ":all:", f"{package}=={version}"]]
+    for command in make:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            skip(f"{package} {version} cannot be installed here: {done.stdout.strip()[-200:]}")
+    return str(python)
 
 
 class Work:
@@ -84,12 +108,14 @@ class Work:
         self.lake_dir = folder / "lake"
         return said["bootstrap.servers"], said["lake.url"]
 
-    def kafka(self, version=None):
-        """Start a real Apache Kafka; returns bootstrap.servers."""
+    def kafka(self, version=None, config=()):
+        """Start a real Apache Kafka, with these broker settings; returns bootstrap.servers."""
         self.kafka_dir = str(self.dir / "kafka")
         args = [str(ROOT / "scripts/kafka.sh"), "start", "--dir", self.kafka_dir]
         if version:
             args += ["--version", version]
+        for setting in config:
+            args += ["--config", setting]
         done = subprocess.run(args, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode == SKIP:
             self.kafka_dir = None
@@ -123,11 +149,24 @@ def produce(args, timeout=300):
 
 def consume(args, timeout=300, check=True):
     """Run turnstile-consumer to its end; returns (exit code, stderr)."""
-    done = subprocess.run([binary("turnstile-consumer"), *map(str, args)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
-    if check and done.returncode != 0:
-        raise RuntimeError(f"consumer: exit {done.returncode}: {done.stderr[-3000:]}")
-    return done.returncode, done.stderr
+    code, stderr, _ = measure(args, timeout)
+    if check and code != 0:
+        raise RuntimeError(f"consumer: exit {code}: {stderr[-3000:]}")
+    return code, stderr
+
+
+def measure(args, timeout=300):
+    """Run turnstile-consumer to its end; returns (exit code, stderr, peak resident KiB)."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        p = subprocess.Popen([binary("turnstile-consumer"), *map(str, args)], stdin=subprocess.DEVNULL, stdout=out,
+                             stderr=err)
+        watchdog = threading.Timer(timeout, p.kill)
+        watchdog.start()
+        _, status, usage = os.wait4(p.pid, 0)
+        watchdog.cancel()
+        p.returncode = os.waitstatus_to_exitcode(status)
+        err.seek(0)
+        return p.returncode, err.read().decode(errors="replace"), usage.ru_maxrss
 
 
 def totals(stderr):

@@ -4,6 +4,8 @@ Kafka, with duplicates, disorder and malformed rows, and the lake is compared ro
 for row with oracle.py; every row of input must be accounted for.
 
     replay_kafka.py [--files N] [--keys id,turnstile] [--formats json,csv] [--partitions N]
+
+The consumer's peak resident memory is held to RESIDENT_MAX_MIB.
 """
 import argparse
 import sys
@@ -14,6 +16,7 @@ import oracle
 
 WINDOWS = [("tumbling 240", 240, 240), ("sliding 60/15", 60, 15)]  # name, duration, slide in minutes
 DISORDER_S = 3000  # within the smallest delay, 60 minutes
+RESIDENT_MAX_MIB = 128
 
 
 def fill(w, servers, topic, path, key, form, partitions):
@@ -21,7 +24,7 @@ def fill(w, servers, topic, path, key, form, partitions):
     w.topic(topic, partitions)
     return harness.produce(["--topic", topic, "--config", w.config, "--replay", path, "--key", key,
                             "--format", form, "--duplicates", "5%", "--malformed", "1%",
-                            "--disorder", f"{DISORDER_S}s", "--seed", "7", "-X", "linger.ms=20",
+                            "--disorder", f"{DISORDER_S}s", "--late", "0.2%", "--seed", "7", "-X", "linger.ms=20",
                             "-X", "compression.type=lz4"])
 
 
@@ -29,19 +32,23 @@ def run(w, topic, duration, slide, messages):
     """One run of the consumer against the oracle; returns the number of differences."""
     _, url = w.sandbox()
     started = time.monotonic()
-    _, stderr = harness.consume(["--topic", topic, "--group", f"g-{topic}-{duration}-{slide}",
+    code, stderr, resident = harness.measure(["--topic", topic, "--group", f"g-{topic}-{duration}-{slide}",
                                  "--client", "test", "--config", w.config, "--duration", duration,
                                  "--slide", slide, "--lake", url, "--once", "--flush"])
     took = time.monotonic() - started
+    if code != 0:
+        raise RuntimeError(f"consumer: exit {code}: {stderr[-3000:]}")
     want = oracle.judge(messages, duration * 60, slide * 60, duration * 60)
     lake = harness.read_lake(w.lake_dir)
     wrong = oracle.compare(want, lake, duration * 60, slide * 60, topic)
     wrong += account(harness.totals(stderr), want)
+    if resident > RESIDENT_MAX_MIB * 1024:
+        wrong.append(f"{resident // 1024} MiB resident, more than {RESIDENT_MAX_MIB}")
     rows = sum(o["rows"] for o in want.outcome.values())
     print(f"  {duration}/{slide} min: {rows} rows, {len(want.windows)} mini-batches, "
           f"{sum(o['duplicate'] for o in want.outcome.values())} duplicate, "
           f"{sum(o['late'] for o in want.outcome.values())} late, "
-          f"{sum(o['rejected'] for o in want.outcome.values())} rejected, {took:.1f} s: "
+          f"{sum(o['rejected'] for o in want.outcome.values())} rejected, {took:.1f} s, {resident // 1024} MiB: "
           f"{'as the oracle says' if not wrong else str(len(wrong)) + ' DIFFERENCES'}", flush=True)
     for line in wrong[:5]:
         print("    " + line)
