@@ -27,6 +27,7 @@ PACKAGES_TEST=(
     kcat
     libcmocka-dev
     python3
+    python3-venv
     valgrind
 )
 PACKAGES_CHECK=(

@@ -8,6 +8,7 @@ for row with oracle.py; every row of input must be accounted for.
 The consumer's peak resident memory is held to RESIDENT_MAX_MIB.
 """
 import argparse
+import os
 import sys
 import time
 
@@ -42,7 +43,7 @@ def run(w, topic, duration, slide, messages):
     lake = harness.read_lake(w.lake_dir)
     wrong = oracle.compare(want, lake, duration * 60, slide * 60, topic)
     wrong += account(harness.totals(stderr), want)
-    if resident > RESIDENT_MAX_MIB * 1024:
+    if resident > RESIDENT_MAX_MIB * 1024 and not os.environ.get("TURNSTILE_SANITIZE"):
         wrong.append(f"{resident // 1024} MiB resident, more than {RESIDENT_MAX_MIB}")
     rows = sum(o["rows"] for o in want.outcome.values())
     print(f"  {duration}/{slide} min: {rows} rows, {len(want.windows)} mini-batches, "
