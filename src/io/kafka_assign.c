@@ -58,9 +58,8 @@ static void drop_assignment(struct kafka_source *s)
 static void finish_revoke(struct kafka_source *s)
 {
     drop_assignment(s);
-    if (s->state == KAFKA_STOPPING)
-        return; /* revoked() made the application stop; closing gives the partitions back */
-    kafka_set_state(s, KAFKA_JOINING);
+    if (s->state != KAFKA_STOPPING) /* revoked() may have stopped us */
+        kafka_set_state(s, KAFKA_JOINING);
     assign(s, NULL);
 }
 
@@ -135,9 +134,9 @@ static void on_assigned(struct kafka_source *s, const rd_kafka_topic_partition_l
 {
     if (s->state != KAFKA_JOINING)
         drop_assignment(s); /* librdkafka left the revocation out */
+    assign_nothing(s);
     if (s->state == KAFKA_STOPPING)
         return;
-    assign_nothing(s);
     s->epoch++;
     s->was_assigned = true;
     const bool owner = owns(s, partitions);

@@ -118,6 +118,7 @@ static bool end_commits(struct kafka_source *s, bool time_is_up)
         return false;
     kafka_give_up_commits(s);
     kafka_free_partitions(s);
+    rd_kafka_assign(s->rk, NULL); /* the answer to a revocation that may be waiting for it */
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->rk, s->queue);
     if (error) {
         LOG_WARN("leave_failed", LOG_STR("error", rd_kafka_error_string(error)));

@@ -88,8 +88,13 @@ static void report_fatal(struct kafka_source *s)
  * or a permission that is gone may come back, and what we hold is worth keeping. */
 void kafka_report_error(struct kafka_source *s, rd_kafka_resp_err_t error, const char *text)
 {
-    snprintf(s->last_error, sizeof(s->last_error), "%s: %s", text, rd_kafka_err2str(error));
-    LOG_WARN("kafka_error", LOG_STR("error", rd_kafka_err2name(error)), LOG_STR("text", text));
+    const bool says_little =
+        error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!says_little || !s->last_error[0])
+        snprintf(s->last_error, sizeof(s->last_error), "%s (%s)", text, rd_kafka_err2name(error));
+    /* librdkafka has logged a lost connection already. */
+    LOG_AT(error == RD_KAFKA_RESP_ERR__TRANSPORT ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "kafka_error",
+           LOG_STR("error", rd_kafka_err2name(error)), LOG_STR("text", text));
     if (error == RD_KAFKA_RESP_ERR__FATAL)
         report_fatal(s);
     else if (s->was_assigned)
@@ -128,8 +133,11 @@ static void on_log_event(rd_kafka_event_t *event)
     int syslog_level;
     if (rd_kafka_event_log(event, &facility, &text, &syslog_level) != 0)
         return;
-    /* A broker that is away is an error to librdkafka and the weather to us. */
-    const enum log_level level = syslog_level <= 2   ? LOG_LEVEL_ERROR
+    /* A broker that is away is an error to librdkafka and the weather to us. It tells of creating
+     * topics where the broker is too old (its own mock) to be told not to. */
+    const bool is_noise = strcmp(facility, "AUTOCREATE") == 0;
+    const enum log_level level = is_noise            ? LOG_LEVEL_DEBUG
+                                 : syslog_level <= 2 ? LOG_LEVEL_ERROR
                                  : syslog_level <= 4 ? LOG_LEVEL_WARN
                                  : syslog_level <= 6 ? LOG_LEVEL_INFO
                                                      : LOG_LEVEL_DEBUG;
