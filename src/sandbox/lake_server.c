@@ -176,7 +176,7 @@ static enum MHD_Result answer_put(const struct lake_server *server,
         request_fail_store(r, result);
         return send_text(connection, r->status, r->text);
     }
-    return replaced ? send_text(connection, MHD_HTTP_NO_CONTENT, NULL)
+    return replaced ? send_text(connection, MHD_HTTP_NO_CONTENT, "")
                     : send_text(connection, MHD_HTTP_CREATED, "stored");
 }
 
@@ -195,7 +195,7 @@ static enum MHD_Result answer(const struct lake_server *server, struct MHD_Conne
     case METHOD_OTHER:
         break;
     }
-    return send_text(connection, MHD_HTTP_NO_CONTENT, NULL);
+    return send_text(connection, MHD_HTTP_NO_CONTENT, "");
 }
 
 /* ---- requests ---- */
