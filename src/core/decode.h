@@ -29,10 +29,11 @@
 
 #define DECODE_MAX_MESSAGE_BYTES (1024 * 1024) /* Kafka's own default limit; longer: oversized */
 #define DECODE_MAX_FIELD_BYTES SPLIT_MAX_FIELD_BYTES
-#define DECODE_MAX_ROWS                                                          \
-    65536 /* of a message; what follows is one row, oversized. A row that has an \
-             event time takes 16 bytes or more: none is lost to this, but a      \
-             message of newlines and commas cannot take 100 times its size */
+
+/* Rows of a message; what follows is one row, oversized. Sixteen bytes of message a row, half of
+ * what a row of the default schema needs at least; without it a message of newlines and letters
+ * would take fifty times its size as rows. */
+#define DECODE_MAX_ROWS 65536
 
 /* One row, decoded. Slices point into the message or into the decoder's arena: valid until the
  * next decode on the same decoder, and as long as the message. */
