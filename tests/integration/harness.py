@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -160,13 +160,24 @@ def measure(args, timeout=300):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         p = subprocess.Popen([binary("turnstile-consumer"), *map(str, args)], stdin=subprocess.DEVNULL, stdout=out,
                              stderr=err)
-        watchdog = threading.Timer(timeout, p.kill)
-        watchdog.start()
-        _, status, usage = os.wait4(p.pid, 0)
-        watchdog.cancel()
-        p.returncode = os.waitstatus_to_exitcode(status)
+        peak, deadline = 0, time.monotonic() + timeout
+        while p.poll() is None:
+            peak = max(peak, resident_peak(p.pid))
+            if time.monotonic() > deadline:
+                p.kill()
+            time.sleep(0.01)
         err.seek(0)
-        return p.returncode, err.read().decode(errors="replace"), usage.ru_maxrss
+        return p.returncode, err.read().decode(errors="replace"), peak
+
+
+def resident_peak(pid):
+    """KiB. The kernel's own high-water mark; that of wait4() would count this process before exec too."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found[1]) if found else 0
 
 
 def totals(stderr):
