@@ -84,7 +84,7 @@ static void resume_checked(struct partition *p, const struct pipeline_partition 
         resume(p, &r);
         p->commit.done_floor = from->committed; /* what is there need not be said again */
         const int rc = buf_append(&p->commit.done_text, from->metadata.ptr, from->metadata.len);
-        ASSERT(rc == 0); /* commit_decode() held it to COMMIT_MAX_BYTES */
+        ASSERT(rc == 0);                  /* commit_decode() held it to COMMIT_MAX_BYTES */
         if (p->verify_offset < from->low) /* retention took it, rightly: it lies below the floor */
             p->verify_offset = RECORD_NO_OFFSET;
     }

@@ -70,11 +70,12 @@ uint64_t pipeline_fingerprint(const struct pipeline_config *c)
     const int rc = buf_printf(
         &text,
         "content=%d scope=%s topic=%s duration=%" PRId64 " slide=%" PRId64 " delay=%" PRId64
-        " skew=%" PRId64 " schema=%016" PRIx64 "%016" PRIx64 " message=%d field=%d side=%d/%d",
+        " skew=%" PRId64 " schema=%016" PRIx64 "%016" PRIx64
+        " message=%d rows=%d field=%d columns=%d side=%d/%d",
         PIPELINE_CONTENT_VERSION, c->partition_scope ? "partition" : "topic", c->topic,
         c->duration_ms, c->slide_ms, c->delay_ms, c->max_future_skew_ms, c->schema->fingerprint[0],
-        c->schema->fingerprint[1], DECODE_MAX_MESSAGE_BYTES, DECODE_MAX_FIELD_BYTES, SIDE_MAX_ROWS,
-        SIDE_MAX_BYTES);
+        c->schema->fingerprint[1], DECODE_MAX_MESSAGE_BYTES, DECODE_MAX_ROWS,
+        DECODE_MAX_FIELD_BYTES, SPLIT_MAX_COLUMNS, SIDE_MAX_ROWS, SIDE_MAX_BYTES);
     ASSERT(rc == 0);
     const uint64_t fingerprint = XXH3_64bits(text.data, text.len);
     buf_deinit(&text);
