@@ -276,10 +276,9 @@ bool is_at_ends(const struct member *m)
     return true;
 }
 
-bool is_standby(const struct member *m)
+bool one_owns_one_stands_by(const struct member *m)
 {
-    assert_int_equal(m->failed, 0);
-    return m->standby > 0;
+    return (m->standby > 0 && is_assigned(m->other)) || (m->other->standby > 0 && is_assigned(m));
 }
 
 bool is_answered(const struct member *m)

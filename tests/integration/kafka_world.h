@@ -49,6 +49,7 @@ struct seen { /* of one partition */
 struct member {
     struct world *world;
     struct kafka_source *source;
+    const struct member *other; /* see one_owns_one_stands_by() */
     struct seen seen[PARTITIONS];
     int assigned, revoked, standby, failed, stopped;
     uint64_t records, tombstones;
@@ -80,7 +81,7 @@ void member_wait(struct member *m, bool (*done)(const struct member *m));
 bool is_stopped(const struct member *m);
 bool is_assigned(const struct member *m);
 bool is_at_ends(const struct member *m);
-bool is_standby(const struct member *m);
+bool one_owns_one_stands_by(const struct member *m); /* of m and m->other */
 bool is_answered(const struct member *m);
 bool is_revoked(const struct member *m);
 bool has_read_error(const struct member *m);

@@ -154,34 +154,36 @@ static void commit_errors_are_told_apart(void **state)
     member_stop(m);
 }
 
-static void the_second_member_stands_by_and_takes_over(void **state)
+/* The mock's member ids are not ours (they are addresses), so either may get partition 0. With a
+ * real Kafka the oldest keeps it. */
+static void one_member_stands_by_and_takes_over(void **state)
 {
     struct world *w = *state;
     produce(w, 3, 0, 5);
     struct member *first = member_start(w);
     member_wait(first, is_assigned);
     struct member *second = member_start(w);
-    second->read_when_assigned = true;
-    member_wait(second, is_standby);
-    member_wait(first, is_assigned); /* the oldest keeps partition 0 */
-    assert_int_equal(first->standby, 0);
+    first->other = second;
+    member_wait(first, one_owns_one_stands_by);
+    struct member *owner = first->assigned > first->revoked ? first : second;
+    struct member *standby = owner == first ? second : first;
     assert_int_equal(first->revoked, 1);
-    assert_int_equal(second->assigned, 0);
 
-    member_commit(second, 3, 5, "not the owner");
-    member_wait(second, is_answered);
-    assert_int_equal(second->seen[3].commit_result, PIPELINE_COMMIT_REFUSED);
-    member_commit(first, 3, 2, "the owner");
-    member_wait(first, is_answered);
-    assert_int_equal(first->seen[3].commit_result, PIPELINE_COMMIT_OK);
+    member_commit(standby, 3, 5, "not the owner");
+    member_wait(standby, is_answered);
+    assert_int_equal(standby->seen[3].commit_result, PIPELINE_COMMIT_REFUSED);
+    member_commit(owner, 3, 2, "the owner");
+    member_wait(owner, is_answered);
+    assert_int_equal(owner->seen[3].commit_result, PIPELINE_COMMIT_OK);
 
-    member_stop(first);
-    member_wait(second, is_assigned);
-    assert_int_equal(second->seen[3].committed, 2);
-    second->seen[3].expected_end = 5;
-    member_wait(second, is_at_ends);
-    assert_int_equal(second->records, 5);
-    member_stop(second);
+    standby->read_when_assigned = true;
+    member_stop(owner);
+    member_wait(standby, is_assigned);
+    assert_int_equal(standby->seen[3].committed, 2);
+    standby->seen[3].expected_end = 5;
+    member_wait(standby, is_at_ends);
+    assert_int_equal(standby->records, 5);
+    member_stop(standby);
 }
 
 static void a_commit_in_flight_is_awaited_before_the_partitions_go(void **state)
@@ -199,7 +201,8 @@ static void a_commit_in_flight_is_awaited_before_the_partitions_go(void **state)
     assert_true(first->commits_answered > 1);
     assert_int_not_equal(first->seen[0].commit_result, PIPELINE_COMMIT_UNKNOWN);
     first->commit_again = false;
-    member_wait(second, is_standby);
+    first->other = second;
+    member_wait(first, one_owns_one_stands_by);
     member_stop(second);
     member_stop(first);
 }
@@ -415,7 +418,7 @@ int main(int argc, char **argv)
         CASE(an_end_is_told_each_time_it_is_reached),
         CASE(a_commit_comes_back_with_its_metadata),
         CASE(commit_errors_are_told_apart),
-        CASE(the_second_member_stands_by_and_takes_over),
+        CASE(one_member_stands_by_and_takes_over),
         CASE(a_commit_in_flight_is_awaited_before_the_partitions_go),
         CASE(a_commit_in_flight_is_answered_before_stopping),
         CASE(a_partition_that_may_not_be_read_waits_for_a_kick),
