@@ -20,6 +20,7 @@ struct world {
     uv_timer_t guard;
     rd_kafka_t *producer; /* carries the cluster */
     rd_kafka_mock_cluster_t *cluster;
+    int running; /* members */
 };
 
 /* cmocka's setup and teardown; *state is a struct world. */
