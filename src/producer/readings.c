@@ -226,37 +226,64 @@ static size_t drop_same_time(struct readings *r, struct reading *list, size_t co
     return kept;
 }
 
+static bool is_comparable(const struct reading *before, const struct reading *now)
+{
+    return now->event_ms - before->event_ms <= READINGS_STALE_MS;
+}
+
+/* Which way the two counters of one turnstile run. */
+struct trends {
+    struct counter_trend entries, exits;
+};
+
+static struct trends find_trends(const struct reading *list, size_t count, int64_t max_step)
+{
+    struct trends t = {0};
+    for (size_t i = 1; i < count; i++) {
+        if (!is_comparable(&list[i - 1], &list[i]))
+            continue;
+        counter_trend_add(&t.entries, list[i - 1].entries, list[i].entries, max_step);
+        counter_trend_add(&t.exits, list[i - 1].exits, list[i].exits, max_step);
+    }
+    return t;
+}
+
+/* `row` is the reading `now`; its counters become passages. False: it yields no row. */
+static bool difference_two(struct readings *r, const struct trends *trends,
+                           const struct reading *before, const struct reading *now,
+                           int64_t max_step, struct reading *row)
+{
+    const enum counter_verdict entries =
+        counter_step(counter_trend_is_down(&trends->entries), before->entries, now->entries,
+                     max_step, &row->entries);
+    const enum counter_verdict exits = counter_step(
+        counter_trend_is_down(&trends->exits), before->exits, now->exits, max_step, &row->exits);
+    r->stats.verdicts[entries]++;
+    r->stats.verdicts[exits]++;
+    if (!counter_verdict_has_delta(entries) || !counter_verdict_has_delta(exits)) {
+        r->stats.dropped++;
+        return false;
+    }
+    r->stats.gaps += now->event_ms - before->event_ms > READINGS_GAP_MS;
+    r->stats.recovered += is_desc(r, now, "RECOVR AUD");
+    return true;
+}
+
 /* Readings of one turnstile, sorted, become rows at the head of `out` (which may be `list`);
  * returns their number. */
-static size_t difference_one(struct readings *r, struct reading *list, size_t count,
+static size_t difference_one(struct readings *r, const struct reading *list, size_t count,
                              struct reading *out, int64_t max_step)
 {
-    struct counter_trend entries = {0}, exits = {0};
-    for (size_t i = 1; i < count; i++) {
-        counter_trend_add(&entries, list[i - 1].entries, list[i].entries, max_step);
-        counter_trend_add(&exits, list[i - 1].exits, list[i].exits, max_step);
-    }
-    const bool entries_down = counter_trend_is_down(&entries);
-    const bool exits_down = counter_trend_is_down(&exits);
-    r->stats.baselines++;
-    struct reading before = list[0]; /* a copy: `out` overwrites the list */
+    const struct trends trends = find_trends(list, count, max_step);
+    struct reading before = {0}; /* copies: `out` overwrites the list */
     size_t rows = 0;
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct reading now = list[i];
         struct reading row = now;
-        const enum counter_verdict in =
-            counter_step(entries_down, before.entries, now.entries, max_step, &row.entries);
-        const enum counter_verdict ex =
-            counter_step(exits_down, before.exits, now.exits, max_step, &row.exits);
-        r->stats.verdicts[in]++;
-        r->stats.verdicts[ex]++;
-        if (counter_verdict_has_delta(in) && counter_verdict_has_delta(ex)) {
-            r->stats.gaps += now.event_ms - before.event_ms > READINGS_GAP_MS;
-            r->stats.recovered += is_desc(r, &now, "RECOVR AUD");
+        if (i == 0 || !is_comparable(&before, &now))
+            r->stats.baselines++;
+        else if (difference_two(r, &trends, &before, &now, max_step, &row))
             out[rows++] = row;
-        } else {
-            r->stats.dropped++;
-        }
         before = now;
     }
     return rows;

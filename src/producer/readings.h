@@ -21,6 +21,10 @@
  * the usual four hours. */
 #define READINGS_GAP_MS (INT64_C(6) * 3600 * 1000)
 
+/* After a longer time than this the difference says nothing about the hours before the reading: it
+ * is a first reading again, as when files of different months are replayed together. */
+#define READINGS_STALE_MS (7 * TIMEFMT_MS_PER_DAY)
+
 struct reading {
     int64_t event_ms;
     int64_t entries, exits; /* the counters; after readings_difference() the passages */
@@ -34,7 +38,8 @@ struct reading {
 struct readings_stats {
     uint64_t readings, malformed; /* rows of the files that are, that are not a reading */
     uint64_t rows;
-    uint64_t baselines; /* first reading of a turnstile: nothing to compare with */
+    uint64_t
+        baselines; /* first of a turnstile, or after READINGS_STALE_MS: nothing to compare with */
     uint64_t same_time; /* two of one time: REGULAR wins over the rest, then the first to come */
     uint64_t dropped;   /* a counter gave no delta */
     uint64_t gaps;      /* rows after a longer time than READINGS_GAP_MS: kept */

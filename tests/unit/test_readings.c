@@ -113,6 +113,23 @@ static void test_odd_steps(void **state)
     readings_deinit(&r);
 }
 
+/* A week and a second after the last reading nothing is known of the hours before. */
+static void test_a_stale_reading_is_a_baseline(void **state)
+{
+    (void)state;
+    struct readings r;
+    load(&r,
+         HEADER "\n" GATE "12/01/2023,00:00:00,REGULAR,1,1\n" GATE
+                "12/08/2023,00:00:00,REGULAR,11,11\n" GATE
+                "12/15/2023,00:00:01,REGULAR,21,21\n" GATE "12/15/2023,04:00:01,REGULAR,22,23\n");
+    assert_int_equal(r.count, 2);
+    assert_row(&r, 0, "2023-12-08 00:00:00 REGULAR 10 10");
+    assert_row(&r, 1, "2023-12-15 04:00:01 REGULAR 1 2");
+    assert_int_equal(r.stats.baselines, 2);
+    assert_int_equal(r.stats.gaps, 1);
+    readings_deinit(&r);
+}
+
 static void test_two_readings_of_one_time(void **state)
 {
     (void)state;
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_first_reading_is_the_baseline),
         cmocka_unit_test(test_event_order_and_columns),
         cmocka_unit_test(test_odd_steps),
+        cmocka_unit_test(test_a_stale_reading_is_a_baseline),
         cmocka_unit_test(test_two_readings_of_one_time),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_malformed_rows_are_counted),
