@@ -14,8 +14,11 @@ int audit_open(struct audit *a, const char *path, struct err *err)
         return 0;
     a->file = fopen(path, "we");
     if (a->file == NULL)
-        return err_set(err, errno == EACCES ? ERR_PERMISSION : ERR_IO, "--record %s: %s", path,
-                       strerror(errno));
+        return err_set(err,
+                       errno == EACCES   ? ERR_PERMISSION
+                       : errno == ENOENT ? ERR_NOT_FOUND
+                                         : ERR_IO,
+                       "--record %s: %s", path, strerror(errno));
     return 0;
 }
 

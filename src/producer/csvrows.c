@@ -102,6 +102,19 @@ static int open_error(const char *path, struct err *err)
     return err_set(err, code, "%s: %s", path, strerror(reason));
 }
 
+/* After the last gzread(): was it the end? */
+static int read_error(gzFile file, const char *path, struct err *err)
+{
+    int code;
+    gzerror(file, &code);
+    if (code == Z_OK || code == Z_STREAM_END)
+        return 0;
+    if (code == Z_ERRNO)
+        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    return err_set(err, ERR_PARSE, "%s: %s", path,
+                   code == Z_BUF_ERROR ? "gzip is cut off before its end" : "gzip is damaged");
+}
+
 int csvrows_read_file(const char *path, csvrows_row *on_row, void *arg, struct err *err)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -115,13 +128,8 @@ int csvrows_read_file(const char *path, csvrows_row *on_row, void *arg, struct e
     int n;
     while (s.rc == 0 && (n = gzread(file, chunk, CHUNK_BYTES)) > 0)
         splitter_feed(&s, chunk, (size_t)n);
-    if (s.rc == 0) {
-        int code; /* Z_BUF_ERROR: cut off in the middle of a member */
-        const char *text = gzerror(file, &code);
-        if (code != Z_OK && code != Z_STREAM_END)
-            s.rc = err_set(err, code == Z_ERRNO ? ERR_IO : ERR_PARSE, "%s: %s", path,
-                           code == Z_ERRNO ? strerror(errno) : text);
-    }
+    if (s.rc == 0)
+        s.rc = read_error(file, path, err);
     const int rc = splitter_finish(&s);
     gzclose(file);
     mem_free(chunk);
