@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 BIN = os.environ.get("TURNSTILE_BIN", "build/dev/bin")
@@ -318,8 +319,10 @@ class Lake(Case):
         lake = self.start()
         with socket.create_connection(("127.0.0.1", lake.port), timeout=LIMIT_S) as s:
             s.sendall(b"PUT /lake/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 99)
-            while not lake.files(".staging"):  # it has begun to write
+            deadline = time.monotonic() + LIMIT_S
+            while not lake.files(".staging"):  # until it has begun to write
                 self.assertIsNone(lake.process.poll())
+                self.assertLess(time.monotonic(), deadline)
             lake.end(signal.SIGKILL)
         self.assertEqual(lake.files(), [])
         lake = self.start()
