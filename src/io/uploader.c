@@ -15,8 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RETRY_AFTER_MAX_MS 600000   /* a server may ask for more; then we come too early */
-#define SUCCESSES_PER_STEP 100      /* of the way back to the full limit */
+#define RETRY_AFTER_MAX_MS 600000 /* a server may ask for more; then we come too early */
+#define SUCCESSES_PER_STEP 100    /* of the way back to the full limit */
+#define RECOVERY_MS 1000          /* a success shows that the lake is back: others wait no longer */
 #define GZIP_OVERHEAD_BYTES 1048576 /* incompressible content grows by far less */
 
 enum job_state { JOB_QUEUED, JOB_ENCODING, JOB_READY, JOB_PUTTING, JOB_WAITING };
@@ -26,7 +27,8 @@ struct job {
     struct object *object;
     enum job_state state;
     bool canceled;
-    bool failing; /* the last answer was not success; counted in uploader->failing_jobs */
+    bool failing;   /* the last answer was not success; counted in uploader->failing_jobs */
+    bool told_when; /* WAITING: the server named the time, or a person has to act */
     size_t memory_bytes;
     uv_work_t work; /* .data = this job */
     struct buf gzip;
@@ -136,6 +138,19 @@ static void log_stored(const struct job *job, const struct lake_answer *answer)
                                 "warehouse: it keeps one and drops the rest"));
 }
 
+/* After an outage the waits are up to the cap long, and waiting jobs hold all places. */
+static void shorten_waits(struct uploader *u)
+{
+    for (struct job *job = u->active; job != NULL; job = job->next) {
+        if (job->state != JOB_WAITING || job->told_when)
+            continue;
+        const uint64_t due_ms =
+            uv_now(u->loop) + (uint64_t)backoff_next_ms(&u->backoff, 0, RECOVERY_MS, RECOVERY_MS);
+        if (job->due_ms > due_ms)
+            job->due_ms = due_ms;
+    }
+}
+
 static void note_success(struct uploader *u, struct job *job, const struct lake_answer *answer)
 {
     log_stored(job, answer);
@@ -147,6 +162,7 @@ static void note_success(struct uploader *u, struct job *job, const struct lake_
     u->stats.existed += answer->existed ? 1 : 0;
     u->stats.bytes_stored += job->gzip.len;
     u->stats.unique_collisions += job->report.unique_collisions;
+    shorten_waits(u);
     if (u->limit < u->max_in_flight && ++u->successes >= SUCCESSES_PER_STEP) {
         u->successes = 0;
         u->limit++;
@@ -232,6 +248,7 @@ static void wait_for_retry(struct uploader *u, struct job *job, const struct lak
         u->successes = 0;
     }
     const int64_t delay_ms = retry_delay_ms(u, job, answer);
+    job->told_when = answer->result != LAKE_TRANSIENT || answer->retry_after_ms > 0;
     uv_update_time(u->loop);
     job->due_ms = uv_now(u->loop) + (uint64_t)delay_ms;
     job->attempts++;

@@ -281,6 +281,25 @@ static void a_transient_failure_is_tried_until_it_succeeds(void **state)
     assert_int_equal(stats_of(f).memory_bytes, 0);
 }
 
+static void a_success_calls_the_waiting_ones(void **state)
+{
+    struct fixture *f = *state;
+    use_lake(f, &f->fake.lake, 2);
+    uploader_submit(f->uploader, side_object(2, "x\n"));
+    run_until_pending(f, 1); /* and stays so until the end */
+    uploader_submit(f->uploader, side_object(1, "x\n"));
+    for (int wait_ms = 0; wait_ms <= 1500; wait_ms = uv_backend_timeout(&f->loop)) {
+        run_until_pending(f, 2);
+        answer(&f->fake, f->fake.count - 1, lake_answer_of(LAKE_TRANSIENT, "503 not now"));
+    }
+    answer(&f->fake, 0, lake_answer_of(LAKE_OK, "back"));
+    assert_int_equal(f->stored[2], 1);
+    assert_true(uv_backend_timeout(&f->loop) <= 1000);
+    run_until_pending(f, 1);
+    answer_all(&f->fake, lake_answer_of(LAKE_OK, "ok"));
+    assert_int_equal(f->stored[1], 1);
+}
+
 static void what_a_person_must_mend_is_tried_at_the_cap(void **state)
 {
     struct fixture *f = *state;
@@ -530,6 +549,7 @@ int main(void)
         TEST(a_stored_object_completes_once_and_is_freed),
         TEST(no_more_than_the_limit_is_under_way),
         TEST(a_transient_failure_is_tried_until_it_succeeds),
+        TEST(a_success_calls_the_waiting_ones),
         TEST(what_a_person_must_mend_is_tried_at_the_cap),
         TEST(retry_after_is_honoured_within_reason),
         TEST(slow_down_halves_the_limit_and_successes_raise_it),
