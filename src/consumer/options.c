@@ -138,7 +138,7 @@ static int set_value(struct options *o, const struct setting *s, struct err *err
                            s->text);
         return 0;
     }
-    ASSERT(!"a kind without a case");
+    ASSERT(false && "a kind without a case");
     return ERR_FATAL;
 }
 
