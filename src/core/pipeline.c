@@ -447,7 +447,8 @@ static bool is_furthest_behind(const struct pipeline *p, const struct partition 
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct partition *other = &p->partitions[i];
-        if (!other->stopped && !other->at_end && !other->needs_first_record &&
+        const bool done = other->at_end || (p->config.once && partition_is_done(other));
+        if (!other->stopped && !done && !other->needs_first_record &&
             other->watermark_ms < part->watermark_ms)
             return false;
     }
