@@ -389,6 +389,12 @@ static void committed(struct scenario *s, const struct words *w)
 
 /* ---- the file ---- */
 
+static bool is_key(const char *word, const char *key)
+{
+    const size_t len = strlen(key);
+    return strncmp(word, key, len) == 0 && word[len] == '=';
+}
+
 static void configure(struct scenario *s, const struct words *w)
 {
     const struct {
@@ -401,8 +407,7 @@ static void configure(struct scenario *s, const struct words *w)
                  {"idle-close", &s->config.idle_close_ms}};
     for (unsigned i = 1; i < w->count; i++) {
         size_t t = 0;
-        while (t < ARRAY_LEN(times) && (strncmp(w->word[i], times[t].key, strlen(times[t].key)) ||
-                                        w->word[i][strlen(times[t].key)] != '='))
+        while (t < ARRAY_LEN(times) && !is_key(w->word[i], times[t].key))
             t++;
         if (t < ARRAY_LEN(times))
             *times[t].ms = words_duration(&s->where, strchr(w->word[i], '=') + 1);
@@ -421,19 +426,17 @@ static void configure(struct scenario *s, const struct words *w)
         s->config.slide_ms = s->config.duration_ms;
 }
 
-/* `log p0 10..14 [later]` */
-static void declare_log(struct scenario *s, const struct words *w)
+/* `p0 10..14 [later]`, from the given word on */
+static void declare_log(struct scenario *s, const struct words *w, unsigned first)
 {
     int64_t offset;
-    const unsigned id =
-        w->count > 2 ? words_partition(&s->where, w->word[1], &offset) : WORDS_MAX_PARTITIONS;
-    const char *dots = w->count > 2 ? strstr(w->word[2], "..") : NULL;
-    if (!dots)
+    if (w->count < first + 2 || !strstr(w->word[first + 1], ".."))
         words_fail(&s->where, "write: log p0 FIRST..END");
-    s->partitions[id].used = true;
-    s->partitions[id].later = words_has(w, "later");
-    s->partitions[id].low = words_number(&s->where, w->word[2], ".");
-    s->partitions[id].high = words_number(&s->where, dots + 2, "");
+    struct partition *p = &s->partitions[words_partition(&s->where, w->word[first], &offset)];
+    p->used = true;
+    p->later = words_has(w, "later");
+    p->low = words_number(&s->where, w->word[first + 1], ".");
+    p->high = words_number(&s->where, strstr(w->word[first + 1], "..") + 2, "");
 }
 
 static void none_left(const struct scenario *s)
@@ -470,6 +473,8 @@ static void at(struct scenario *s, const struct words *w)
         committed(s, w);
     else if (strcmp(what, "tick") == 0)
         send_event(s, &(struct pipeline_event){.kind = EVENT_TICK});
+    else if (strcmp(what, "log") == 0)
+        declare_log(s, w, 3);
     else if (strcmp(what, "revoke") == 0)
         send_event(s, &(struct pipeline_event){.kind = EVENT_REVOKED});
     else if (strcmp(what, "assign") == 0)
@@ -509,7 +514,7 @@ static void find_partitions(struct scenario *s, FILE *file)
     for (s->where.line = 1; fgets(line, sizeof(line), file); s->where.line++) {
         words_split(&s->where, line, &w);
         if (w.count > 1 && strcmp(w.word[0], "log") == 0)
-            declare_log(s, &w);
+            declare_log(s, &w, 1);
         if (w.count < 4 || strcmp(w.word[0], "at") != 0 || w.word[3][0] != 'p')
             continue;
         int64_t offset;

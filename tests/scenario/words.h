@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define WORDS_LINE_BYTES 512
-#define WORDS_MAX 16
+#define WORDS_MAX 100
 #define WORDS_MAX_PARTITIONS 8
 
 struct words_place {

@@ -39,6 +39,7 @@ struct run {
     struct world world;
     struct rng rng;
     unsigned batch_messages;
+    unsigned reassignments; /* that the life may still see: each begins all reading again */
 };
 
 static void write_more(struct run *run)
@@ -52,13 +53,18 @@ static void write_more(struct run *run)
 
 static struct life_options draw_options(struct run *run)
 {
+    static const size_t limits[] = {100000, 200000, 400000, 800000};
     struct rng *rng = &run->rng;
+    run->reassignments = 10;
     struct life_options options = {.batch_messages = run->batch_messages};
     options.idle_timeout_ms = rng_chance(rng, 60) ? 1000 : PIPELINE_OFF;
     options.idle_close_ms = rng_chance(rng, 50) ? 5000 : PIPELINE_OFF;
     options.punctuation_hold_ms = rng_chance(rng, 30) ? 500 : 0;
     options.once = rng_chance(rng, 20);
     options.flush = options.once && rng_chance(rng, 50);
+    options.may_stop = rng_chance(rng, 10);
+    if (rng_chance(rng, 20))
+        options.memory_limit_bytes = RNG_PICK(rng, limits);
     return options;
 }
 
@@ -78,8 +84,10 @@ static void something_happens(struct run *run, struct life *l)
         life_commit_done(l, partition);
     else if (roll < 985)
         life_time_passes(l);
-    else if (roll < 990)
-        life_reassign(l);
+    else if (roll < 990 && run->reassignments > 0)
+        run->reassignments -= life_reassign(l);
+    else if (roll < 993 && l->options.may_stop)
+        life_disturb(l);
     else
         world_land_late(&run->world, rng);
 }
@@ -96,7 +104,7 @@ static void one_life_and_crash(struct run *run)
             life_drain(&l);
         l.crash_soon = steps <= 5 && rng_chance(&run->rng, 30);
         something_happens(run, &l);
-        if (l.crashed)
+        if (l.crashed || (l.stopped && rng_chance(&run->rng, 5)))
             break;
         l.crash_soon = false;
     }
@@ -104,8 +112,9 @@ static void one_life_and_crash(struct run *run)
     life_crash(&l);
 }
 
-/* Until all that was ever written is read and nothing is in flight, then a drain. */
-static void peaceful_life(struct run *run, bool once)
+/* Until all that was ever written is read and nothing is in flight, then a drain. False: memory was
+ * too short, and it stopped with that reason. */
+static bool peaceful_life(struct run *run, bool once, bool short_of_memory)
 {
     struct life_options options = draw_options(run);
     struct world *w = &run->world;
@@ -116,25 +125,34 @@ static void peaceful_life(struct run *run, bool once)
         limit += 200 * w->feed.logs[p].count;
     }
     options.once = options.once || once;
+    options.may_stop = false;
+    if (!short_of_memory)
+        options.memory_limit_bytes = 0;
     world_trace(w, "a life in peace: once=%d flush=%d", options.once, options.flush);
     life_start(&l, w, run->schema, &options, &run->rng, &run->stats->life);
-    while (!life_is_drained(&l) && !w->violations && limit-- > 0) {
+    while (!life_is_drained(&l) && !l.stopped && !w->violations && limit-- > 0) {
         if (!options.once && life_is_settled(&l))
             life_drain(&l);
         something_happens(run, &l);
     }
-    if (!life_is_drained(&l) && !w->violations)
+    if (!life_is_drained(&l) && !l.stopped && !w->violations)
         world_violation(w, "stuck: nothing more happens, but it is not drained");
-    life_end(&l);
+    const bool stopped = l.stopped;
+    if (stopped)
+        life_crash(&l);
+    else
+        life_end(&l);
+    return !stopped;
 }
 
 /* A drain leaves what is still open to the next process; --once closes the side output as well, so
  * that all of it can be compared. */
 static void last_lives(struct run *run)
 {
-    peaceful_life(run, false);
+    if (!peaceful_life(run, false, true) && !run->world.violations)
+        peaceful_life(run, false, false);
     if (!run->world.violations)
-        peaceful_life(run, true);
+        peaceful_life(run, true, false);
     while (run->world.wire.count)
         world_land_late(&run->world, &run->rng);
 }

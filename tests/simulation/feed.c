@@ -96,6 +96,12 @@ void feed_draw_config(struct feed_config *c, struct rng *rng)
     if (rng_chance(rng, 50))
         c->start_ms += (int64_t)rng_below(rng, 86400) * SECOND;
     c->rows = RNG_PICK(rng, rows);
+    c->rejects_percent = 4;
+    if (rng_below(rng, 400) == 0) {
+        c->rows = 4000;
+        c->rejects_percent = 95;
+        c->jitter_ms = 0;
+    }
 }
 
 /* ---- text of a row ---- */
@@ -321,7 +327,7 @@ static void draw_rows(struct maker *m, const struct feed_log *log, struct feed_m
             row->station = message->rows[0].station;
             row->event_ms = message->rows[0].event_ms;
         }
-        row->reject = rng_chance(m->rng, 4) ? draw_reject(m) : REJECT_NONE;
+        row->reject = rng_chance(m->rng, m->config->rejects_percent) ? draw_reject(m) : REJECT_NONE;
     }
 }
 

@@ -111,6 +111,18 @@ static void send_commit(struct life *l, unsigned pipe, int32_t partition, int64_
     l->stats->commits++;
 }
 
+static void stop_partition(struct life *l, const struct pipeline_action *action)
+{
+    const bool memory = action->stop.code == ERR_TOO_LARGE && l->options.memory_limit_bytes > 0;
+    world_trace(l->world, "  -> stop p%d: %s", (int)action->stop.partition, action->stop.reason);
+    l->partitions[action->stop.partition].stopped = true;
+    l->stopped = true;
+    l->stats->stops++;
+    if (!memory && !l->options.may_stop)
+        world_violation(l->world, "p%d is stopped: %s", (int)action->stop.partition,
+                        action->stop.reason);
+}
+
 static void carry_out(struct life *l, unsigned index, const struct pipeline_action *action)
 {
     struct life_pipe *pipe = &l->pipes[index];
@@ -126,9 +138,7 @@ static void carry_out(struct life *l, unsigned index, const struct pipeline_acti
                     action->commit.metadata);
         break;
     case ACTION_STOP_PARTITION:
-        l->partitions[action->stop.partition].stopped = true;
-        world_violation(l->world, "p%d is stopped: %s", (int)action->stop.partition,
-                        action->stop.reason);
+        stop_partition(l, action);
         break;
     case ACTION_WAKE_AT:
         pipe->wake_ms = action->wake.at_ms;
@@ -194,6 +204,7 @@ static void assign(struct life *l, unsigned index)
                                               .committed = RECORD_NO_OFFSET};
         l->partitions[p].pipe = index;
         l->partitions[p].reading = false;
+        l->partitions[p].stopped = false;
         l->partitions[p].high = list[i].high;
         if (!state->committed)
             continue;
@@ -532,6 +543,27 @@ bool life_reassign(struct life *l)
     if (!l->crashed && !pipe->drained)
         assign(l, index);
     return true;
+}
+
+void life_disturb(struct life *l)
+{
+    if (l->store_count && rng_chance(l->rng, 50)) {
+        const struct life_store *store = &l->stores[rng_below(l->rng, (unsigned)l->store_count)];
+        world_trace(l->world, "store failed: %s", store->name);
+        if (!store->landed && !l->pipes[store->pipe].drained)
+            step(l, store->pipe,
+                 &(struct pipeline_event){
+                     .kind = EVENT_STORE_FAILED,
+                     .stored = {.object_id = store->id, .reason = "the simulation says so"}});
+        return;
+    }
+    const unsigned p = rng_below(l->rng, l->world->partitions);
+    if (!l->partitions[p].reading || l->pipes[l->partitions[p].pipe].drained)
+        return;
+    world_trace(l->world, "p%u read error", p);
+    step(l, l->partitions[p].pipe,
+         &(struct pipeline_event){.kind = EVENT_READ_ERROR,
+                                  .read_error = {(int32_t)p, "the simulation says so"}});
 }
 
 void life_drain(struct life *l)

@@ -51,11 +51,12 @@ struct life_options { /* may differ from life to life without changing any conte
     int64_t idle_timeout_ms, idle_close_ms, punctuation_hold_ms;
     size_t memory_limit_bytes;
     bool once, flush;
+    bool may_stop;           /* something may go wrong that stops partitions (life_disturb()) */
     unsigned batch_messages; /* at most so many at a time */
 };
 
 struct life_stats {
-    uint64_t steps, stores, commits, assignments, drained;
+    uint64_t steps, stores, commits, assignments, drained, stops;
 };
 
 struct life {
@@ -70,6 +71,7 @@ struct life {
     struct life_store *stores;
     size_t store_count, store_cap;
     int64_t now_ms;
+    bool stopped;    /* a partition is */
     bool crash_soon; /* in the middle of the actions of a step */
     bool crashed;
 };
@@ -88,6 +90,8 @@ bool life_store_done(struct life *l);
 bool life_commit_done(struct life *l, unsigned partition);
 void life_time_passes(struct life *l);
 bool life_reassign(struct life *l);
+/* An object is there with other content, or a log cannot be read on. */
+void life_disturb(struct life *l);
 void life_drain(struct life *l);
 
 bool life_is_drained(const struct life *l);

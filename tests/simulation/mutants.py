@@ -132,6 +132,19 @@ MUTANTS = [
     ("once-leaves-side", "--once ends with a side object open", [
         ("punctuate.c", "        const bool cuts = closing && p->side.rows > 0;",
          "        const bool cuts = closing && p->side.rows > 1000000;")]),
+    ("short-memory-waits-for-the-done", "short of memory, --once waits for partitions that it is done with", [
+        ("pipeline.c", "other->at_end || (p->config.once && partition_is_done(other));", "other->at_end;")]),
+    ("stop-does-not-hold", "a stopped partition does not hold the windows back", [
+        ("pipeline.c", "        if (!p->partitions[i].awaits_others && p->partitions[i].contributed_ms < front_ms)",
+         "        if (!p->partitions[i].awaits_others && !p->partitions[i].stopped &&\n"
+         "            p->partitions[i].contributed_ms < front_ms)")]),
+    ("failed-store-is-durable", "an object that could not be stored counts as durable", [
+        ("pipeline.c", "    const struct outbox_store *store = outbox_find_store(&p->stage.outbox, object_id);\n"
+         "    char text", "    const struct outbox_store *store = outbox_find_store(&p->stage.outbox, object_id);\n"
+         "    if (store)\n        on_stored(p, object_id);\n    store = NULL;\n    char text")]),
+    ("side-never-full", "a side object is not cut by its size", [
+        ("partition.c", "    if (slide_cell(p) != cell || side_is_full(&p->side))",
+         "    if (slide_cell(p) != cell || (p->side.rows > 1003 && side_is_full(&p->side)))")]),
     ("no-dedup", "copies are summed", [
         ("partition.c", "!dedup_add(p->panes.dedup, pane->set, row->key)) {",
          "!dedup_add(p->panes.dedup, pane->set, row->key) && row->offset < 0) {")]),
