@@ -80,7 +80,9 @@ static int teardown(void **state)
     if (f->lake != NULL)
         close_lake(f);
     loop_close(&f->loop);
-    char command[PATH_BYTES];
+    char disk[PATH_BYTES], command[PATH_BYTES];
+    snprintf(disk, sizeof(disk), "%s/lake/disk", f->base);
+    umount2(disk, MNT_DETACH); /* of a_full_disk_is_waited_for(), also when it failed */
     snprintf(command, sizeof(command), "rm -rf -- '%s'", f->base);
     assert_int_equal(system(command), 0);
     mem_free(f);
@@ -336,17 +338,17 @@ static void fill_small_disk(struct fixture *f)
         big[i] = (char)('!' + (seed >> 24) % 90); /* does not pack below 256 KiB */
     }
     const struct lake_answer a = put(f, "disk/big", big);
-    CHILD_CHECK(a.result == LAKE_TRANSIENT);
-    CHILD_CHECK(strstr(a.detail, "no space") != NULL);
+    assert_true(a.result == LAKE_TRANSIENT);
+    assert_true(strstr(a.detail, "no space") != NULL);
     char path[PATH_BYTES];
     snprintf(path, sizeof(path), "%s/disk", f->root);
-    CHILD_CHECK(count_entries(path) == 0);
-    CHILD_CHECK(put(f, "disk/small", "x").result == LAKE_OK); /* and there is room again */
+    assert_true(count_entries(path) == 0);
+    assert_true(put(f, "disk/small", "x").result == LAKE_OK); /* and there is room again */
 }
 
 static void remounted_read_only(struct fixture *f)
 {
-    CHILD_CHECK(put(f, "disk/new", "x").result == LAKE_DENIED);
+    assert_true(put(f, "disk/new", "x").result == LAKE_DENIED);
 }
 
 static void a_full_disk_is_waited_for(void **state)
@@ -363,7 +365,6 @@ static void a_full_disk_is_waited_for(void **state)
     fill_small_disk(f);
     assert_int_equal(mount("tmpfs", path, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=256k"), 0);
     remounted_read_only(f);
-    assert_int_equal(umount(path), 0);
 }
 
 static void put_for_ever(struct fixture *f)
