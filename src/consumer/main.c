@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <uv.h>
 
@@ -78,8 +81,21 @@ static const char *environment(const char *name)
     return getenv(name);
 }
 
+/* glibc's heap keeps what many threads gave back, in an arena each, and its thresholds grow with
+ * what is freed: resident memory then passes --memory-limit though little is in use. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 2); /* loop and workers hand objects to each other */
+    mallopt(M_MMAP_THRESHOLD,
+            128 * 1024); /* larger blocks go back when freed; setting it fixes it */
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    give_memory_back();
     struct options options;
     struct err err;
     if (options_parse(&options, argc, argv, environment, &err) != 0)

@@ -22,6 +22,8 @@
 #define QUEUE_SHARE 32
 #define QUEUE_MAX_BYTES ((size_t)8 << 20)
 #define QUEUE_OVERHEAD 4
+/* One part in so many is for what the heap loses between the blocks that are counted. */
+#define HEAP_SHARE 8
 
 static int read_file(const char *path, size_t max_bytes, struct buf *out, struct err *err)
 {
@@ -141,7 +143,8 @@ static void share_memory(struct setup *s)
     s->queue_budget_bytes = limit / QUEUE_SHARE;
     if (s->queue_budget_bytes > QUEUE_MAX_BYTES)
         s->queue_budget_bytes = QUEUE_MAX_BYTES;
-    s->state_budget_bytes = limit - BASE_BYTES - QUEUE_OVERHEAD * s->queue_budget_bytes;
+    const size_t rest = limit - BASE_BYTES - QUEUE_OVERHEAD * s->queue_budget_bytes;
+    s->state_budget_bytes = rest - rest / HEAP_SHARE;
 }
 
 static int configure_pipeline(struct setup *s, struct err *err)
