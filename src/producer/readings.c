@@ -231,7 +231,7 @@ static bool is_comparable(const struct reading *before, const struct reading *no
     return now->event_ms - before->event_ms <= READINGS_STALE_MS;
 }
 
-/* Which way the two counters of one turnstile run. */
+/* Which way the two counters run. */
 struct trends {
     struct counter_trend entries, exits;
 };
@@ -240,8 +240,6 @@ static struct trends find_trends(const struct reading *list, size_t count, int64
 {
     struct trends t = {0};
     for (size_t i = 1; i < count; i++) {
-        if (!is_comparable(&list[i - 1], &list[i]))
-            continue;
         counter_trend_add(&t.entries, list[i - 1].entries, list[i].entries, max_step);
         counter_trend_add(&t.exits, list[i - 1].exits, list[i].exits, max_step);
     }
@@ -269,20 +267,28 @@ static bool difference_two(struct readings *r, const struct trends *trends,
     return true;
 }
 
-/* Readings of one turnstile, sorted, become rows at the head of `out` (which may be `list`);
- * returns their number. */
-static size_t difference_one(struct readings *r, const struct reading *list, size_t count,
+/* A run is what is comparable of one turnstile: its first reading is the baseline. */
+static size_t run_length(const struct reading *list, size_t count)
+{
+    size_t n = 1;
+    while (n < count && is_comparable(&list[n - 1], &list[n]))
+        n++;
+    return n;
+}
+
+/* Readings of one run become rows at the head of `out` (which may be `list`); returns their
+ * number. Each run has its own trends: between weeks far apart a machine may be another. */
+static size_t difference_run(struct readings *r, const struct reading *list, size_t count,
                              struct reading *out, int64_t max_step)
 {
     const struct trends trends = find_trends(list, count, max_step);
-    struct reading before = {0}; /* copies: `out` overwrites the list */
+    struct reading before = list[0]; /* copies: `out` overwrites the list */
     size_t rows = 0;
-    for (size_t i = 0; i < count; i++) {
+    r->stats.baselines++;
+    for (size_t i = 1; i < count; i++) {
         const struct reading now = list[i];
         struct reading row = now;
-        if (i == 0 || !is_comparable(&before, &now))
-            r->stats.baselines++;
-        else if (difference_two(r, &trends, &before, &now, max_step, &row))
+        if (difference_two(r, &trends, &before, &now, max_step, &row))
             out[rows++] = row;
         before = now;
     }
@@ -299,7 +305,10 @@ void readings_difference(struct readings *r, int64_t max_step)
         while (end < r->count && r->list[end].turnstile == r->list[start].turnstile)
             end++;
         const size_t kept = drop_same_time(r, &r->list[start], end - start);
-        rows += difference_one(r, &r->list[start], kept, &r->list[rows], max_step);
+        for (size_t at = start, n; at < start + kept; at += n) {
+            n = run_length(&r->list[at], start + kept - at);
+            rows += difference_run(r, &r->list[at], n, &r->list[rows], max_step);
+        }
         start = end;
     }
     r->count = rows;

@@ -173,6 +173,8 @@ static int connect_error(const struct sender *s, rd_kafka_resp_err_t code, struc
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         return err_set(err, ERR_NOT_FOUND, "there is no topic '%s' at %s, and none was created",
                        s->config.topic, brokers);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
+        return err_set(err, ERR_CONFIG, "'%s' cannot be the name of a topic", s->config.topic);
     return err_set(err, ERR_UNREACHABLE, "no answer from Kafka at %s: %s", brokers,
                    s->reason[0] != '\0' ? s->reason : rd_kafka_err2str(code));
 }
@@ -190,7 +192,8 @@ int sender_connect(struct sender *s, int64_t timeout_ms, struct err *err)
         const int64_t waited_ms = (clock_monotonic_ns() - start_ns) / 1000000;
         const bool no_topic = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         if (is_refusal(code) || s->refused != RD_KAFKA_RESP_ERR_NO_ERROR ||
-            waited_ms >= timeout_ms || (no_topic && waited_ms >= TOPIC_WAIT_MS))
+            code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION || waited_ms >= timeout_ms ||
+            (no_topic && waited_ms >= TOPIC_WAIT_MS))
             return connect_error(s, code, err);
     }
 }

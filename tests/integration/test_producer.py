@@ -269,8 +269,7 @@ def step(down, before, now):
 
 
 def runs_down(values):
-    steps = [b - a for (s, a), (t, b) in zip(values, values[1:])
-             if 0 < abs(b - a) <= MAX_STEP and t - s <= datetime.timedelta(days=7)]
+    steps = [b - a for a, b in zip(values, values[1:]) if 0 < abs(b - a) <= MAX_STEP]
     return sum(s < 0 for s in steps) > sum(s > 0 for s in steps)
 
 
@@ -302,26 +301,40 @@ def expected(paths):
                     continue
             best[at] = r
         times = sorted(best)
-        down = {c: runs_down([(t, int(best[t][c])) for t in times]) for c in ("ENTRIES", "EXITS")}
-        n["baselines"] += 1
-        for before, now in zip(times, times[1:]):
-            if now - before > datetime.timedelta(days=7):
-                n["baselines"] += 1
-                continue
-            r, delta = best[now], {}
-            for c in ("ENTRIES", "EXITS"):
-                verdict, delta[c] = step(down[c], int(best[before][c]), int(r[c]))
-                n[verdict] += 1
-            if None in delta.values():
-                n["dropped"] += 1
-                continue
-            n["rows"] += 1
-            n["gaps"] += now - before > datetime.timedelta(hours=6)
-            n["recovered"] += r["DESC"] == "RECOVR AUD"
-            rows.append((*(r[c] for c in HEADER[:6]), now.strftime("%m-%d-%y"),
-                         now.strftime("%H:%M:%S"), r["DESC"], str(delta["ENTRIES"]),
-                         str(delta["EXITS"]), now.strftime("%Y-%m-%d %H:%M:%S")))
+        for run_ in runs(times):
+            n["baselines"] += 1
+            rows += difference(best, run_, n)
     return rows, n
+
+
+def runs(times):
+    """Stretches without a break of more than 7 days."""
+    out = [[times[0]]]
+    for before, now in zip(times, times[1:]):
+        if now - before > datetime.timedelta(days=7):
+            out.append([])
+        out[-1].append(now)
+    return out
+
+
+def difference(best, times, n):
+    down = {c: runs_down([int(best[t][c]) for t in times]) for c in ("ENTRIES", "EXITS")}
+    rows = []
+    for before, now in zip(times, times[1:]):
+        r, delta = best[now], {}
+        for c in ("ENTRIES", "EXITS"):
+            verdict, delta[c] = step(down[c], int(best[before][c]), int(r[c]))
+            n[verdict] += 1
+        if None in delta.values():
+            n["dropped"] += 1
+            continue
+        n["rows"] += 1
+        n["gaps"] += now - before > datetime.timedelta(hours=6)
+        n["recovered"] += r["DESC"] == "RECOVR AUD"
+        rows.append((*(r[c] for c in HEADER[:6]), now.strftime("%m-%d-%y"),
+                     now.strftime("%H:%M:%S"), r["DESC"], str(delta["ENTRIES"]),
+                     str(delta["EXITS"]), now.strftime("%Y-%m-%d %H:%M:%S")))
+    return rows
 
 
 class Replay(Sandbox):

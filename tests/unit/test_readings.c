@@ -131,6 +131,24 @@ static void test_a_stale_reading_is_a_baseline(void **state)
     readings_deinit(&r);
 }
 
+/* Replaced between two weeks: first it ran up, then it runs down. */
+static void test_each_run_has_its_own_way(void **state)
+{
+    (void)state;
+    struct readings r;
+    load(&r, HEADER "\n" GATE "06/01/2023,00:00:00,REGULAR,1,1\n" GATE
+                    "06/01/2023,04:00:00,REGULAR,3,2\n" GATE
+                    "12/01/2023,00:00:00,REGULAR,90000,90000\n" GATE
+                    "12/01/2023,04:00:00,REGULAR,89990,89980\n" GATE
+                    "12/01/2023,08:00:00,REGULAR,89985,89980\n");
+    assert_int_equal(r.count, 3);
+    assert_row(&r, 0, "2023-06-01 04:00:00 REGULAR 2 1");
+    assert_row(&r, 1, "2023-12-01 04:00:00 REGULAR 10 20");
+    assert_row(&r, 2, "2023-12-01 08:00:00 REGULAR 5 0");
+    assert_int_equal(r.stats.baselines, 2);
+    readings_deinit(&r);
+}
+
 static void test_two_readings_of_one_time(void **state)
 {
     (void)state;
@@ -296,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_event_order_and_columns),
         cmocka_unit_test(test_odd_steps),
         cmocka_unit_test(test_a_stale_reading_is_a_baseline),
+        cmocka_unit_test(test_each_run_has_its_own_way),
         cmocka_unit_test(test_two_readings_of_one_time),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_malformed_rows_are_counted),
