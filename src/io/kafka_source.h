@@ -37,7 +37,8 @@ struct kafka_source_callbacks { /* on the loop thread */
     /* All partitions of the topic (partition scope: these) are ours. Borrowed for the call. */
     void (*assigned)(void *arg, const struct pipeline_partition *partitions, size_t count);
     void (*revoked)(void *arg);
-    /* Ask before each batch; false leaves the partition's queue alone until kafka_source_kick(). */
+    /* Asked before each batch and each end_of_log; false leaves the partition's queue alone, and
+     * what comes behind with it, until kafka_source_kick(). */
     bool (*may_read)(void *arg, int32_t partition);
     void (*records)(void *arg, int32_t partition, const struct record *records, size_t count);
     void (*end_of_log)(void *arg, int32_t partition, int64_t offset);
