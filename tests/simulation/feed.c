@@ -96,10 +96,10 @@ void feed_draw_config(struct feed_config *c, struct rng *rng)
     if (rng_chance(rng, 50))
         c->start_ms += (int64_t)rng_below(rng, 86400) * SECOND;
     c->rows = RNG_PICK(rng, rows);
-    c->rejects_percent = 4;
-    if (rng_below(rng, 400) == 0) {
-        c->rows = 4000;
-        c->rejects_percent = 95;
+    c->storm = rng_below(rng, 300) == 0;
+    if (c->storm) {
+        c->rows = 5000;
+        c->partitions = c->partitions > 2 ? 2 : c->partitions;
         c->jitter_ms = 0;
     }
 }
@@ -236,7 +236,8 @@ struct maker {
 static struct feed_row draw_row(struct maker *m)
 {
     static const int64_t steps[] = {0, 1, 1, 2, 7};
-    m->newest_ms += RNG_PICK(m->rng, steps) * SECOND;
+    if (!m->config->storm || rng_below(m->rng, 500) == 0)
+        m->newest_ms += RNG_PICK(m->rng, steps) * SECOND;
     const unsigned jitter = (unsigned)(m->config->jitter_ms / SECOND);
     struct feed_row row = {
         .event_ms = m->newest_ms - (int64_t)rng_below(m->rng, jitter + 1) * SECOND,
@@ -327,7 +328,7 @@ static void draw_rows(struct maker *m, const struct feed_log *log, struct feed_m
             row->station = message->rows[0].station;
             row->event_ms = message->rows[0].event_ms;
         }
-        row->reject = rng_chance(m->rng, m->config->rejects_percent) ? draw_reject(m) : REJECT_NONE;
+        row->reject = rng_chance(m->rng, m->config->storm ? 95 : 4) ? draw_reject(m) : REJECT_NONE;
     }
 }
 

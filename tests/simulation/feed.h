@@ -31,7 +31,7 @@ struct feed_config {
     int64_t max_future_skew_ms; /* or -1 */
     int64_t start_ms;           /* event time of the first row, about */
     unsigned rows;
-    unsigned rejects_percent; /* many: side objects are cut by their size */
+    bool storm; /* of rejects while event time hardly moves: side objects are cut by their size */
 };
 
 struct feed_row {

@@ -142,9 +142,12 @@ MUTANTS = [
         ("pipeline.c", "    const struct outbox_store *store = outbox_find_store(&p->stage.outbox, object_id);\n"
          "    char text", "    const struct outbox_store *store = outbox_find_store(&p->stage.outbox, object_id);\n"
          "    if (store)\n        on_stored(p, object_id);\n    store = NULL;\n    char text")]),
-    ("side-never-full", "a side object is not cut by its size", [
+    ("side-full-by-batch", "a full side object is cut when a batch ends, not a message", [
         ("partition.c", "    if (slide_cell(p) != cell || side_is_full(&p->side))",
-         "    if (slide_cell(p) != cell || (p->side.rows > 1003 && side_is_full(&p->side)))")]),
+         "    if (slide_cell(p) != cell)"),
+        ("partition.c", "    p->last_offset = records[count - 1].offset;",
+         "    if (side_is_full(&p->side))\n        cut_side(p);\n"
+         "    p->last_offset = records[count - 1].offset;")]),
     ("no-dedup", "copies are summed", [
         ("partition.c", "!dedup_add(p->panes.dedup, pane->set, row->key)) {",
          "!dedup_add(p->panes.dedup, pane->set, row->key) && row->offset < 0) {")]),
