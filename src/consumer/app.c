@@ -356,6 +356,8 @@ static bool is_memory_short(const struct app *app)
     uploader_stats(app->uploader, &uploads);
     if (uploads.queued + uploads.in_flight == 0)
         return false;
+    if (uploads.memory_bytes > app->setup->backlog_bytes)
+        return true;
     pipeline_totals(app->pipeline, &totals);
     return totals.memory_bytes + uploads.memory_bytes > app->setup->state_budget_bytes;
 }

@@ -13,6 +13,7 @@
 #define DAY_MS (24 * HOUR_MS)
 
 #define PATH_BYTES 4096
+#define DEFAULT_PREFIX "turnstile" /* as in the option table */
 
 /* What the program holds whatever it does: code, libraries, thread stacks, TLS and HTTP buffers.
  * Too low: the limit is passed; too high: less is left for windows. */
@@ -24,6 +25,11 @@
 #define QUEUE_OVERHEAD 4
 /* One part in so many is for what the heap loses between the blocks that are counted. */
 #define HEAP_SHARE 8
+/* Part of the limit that objects on their way to the lake may take. Enough to keep the lake busy: a
+ * larger one only moves rows from Kafka's disk into this program's memory. */
+#define BACKLOG_SHARE 8
+
+#define SESSION_TIMEOUT_MS 10000 /* where librdkafka does not say */
 
 static int read_file(const char *path, size_t max_bytes, struct buf *out, struct err *err)
 {
@@ -145,11 +151,36 @@ static void share_memory(struct setup *s)
         s->queue_budget_bytes = QUEUE_MAX_BYTES;
     const size_t rest = limit - BASE_BYTES - QUEUE_OVERHEAD * s->queue_budget_bytes;
     s->state_budget_bytes = rest - rest / HEAP_SHARE;
+    s->backlog_bytes = limit / BACKLOG_SHARE;
+}
+
+static char *side_prefix_of(const char *prefix)
+{
+    struct buf path;
+    buf_init(&path, OBJECT_NAME_MAX_BYTES);
+    int rc = buf_append_str(&path, SETUP_SIDE_PREFIX);
+    if (rc == 0 && strcmp(prefix, DEFAULT_PREFIX) != 0)
+        rc = buf_printf(&path, "/%s", prefix);
+    if (rc == 0)
+        rc = buf_append_byte(&path, '\0');
+    ASSERT(rc == 0); /* the option table bounds the prefix */
+    return buf_take(&path);
+}
+
+/* How long whoever had the partitions before may still believe to have them. */
+static int64_t session_timeout_ms(const rd_kafka_conf_t *conf)
+{
+    char value[32];
+    size_t size = sizeof(value);
+    if (rd_kafka_conf_get(conf, "session.timeout.ms", value, &size) != RD_KAFKA_CONF_OK)
+        return SESSION_TIMEOUT_MS;
+    return strtoll(value, NULL, 10);
 }
 
 static int configure_pipeline(struct setup *s, struct err *err)
 {
     struct options *o = &s->options;
+    s->side_prefix = side_prefix_of(o->prefix);
     _Static_assert(OPTIONS_OFF == PIPELINE_OFF, "one value for a time that is off");
     if (o->max_future_skew_ms == OPTIONS_UNSET)
         o->max_future_skew_ms =
@@ -158,7 +189,7 @@ static int configure_pipeline(struct setup *s, struct err *err)
         .schema = s->schema,
         .topic = o->topic,
         .prefix = o->prefix,
-        .side_prefix = SETUP_SIDE_PREFIX,
+        .side_prefix = s->side_prefix,
         .duration_ms = o->duration_ms,
         .slide_ms = o->slide_ms,
         .delay_ms = o->delay_ms,
@@ -166,6 +197,7 @@ static int configure_pipeline(struct setup *s, struct err *err)
         .idle_close_ms = o->idle_close_ms,
         .max_future_skew_ms = o->max_future_skew_ms,
         .memory_limit_bytes = s->state_budget_bytes,
+        .punctuation_hold_ms = session_timeout_ms(s->conf),
         .once = o->once,
         .flush = o->flush,
     };
@@ -196,7 +228,8 @@ void setup_deinit(struct setup *s)
     schema_free(s->schema);
     s->schema = NULL;
     mem_free(s->schema_path);
-    s->schema_path = NULL;
+    mem_free(s->side_prefix);
+    s->schema_path = s->side_prefix = NULL;
 }
 
 int setup_print(const struct setup *s, struct buf *out)

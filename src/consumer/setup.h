@@ -12,17 +12,22 @@
 #include "core/schema.h"
 #include "io/properties.h"
 
-#define SETUP_SIDE_PREFIX "rejected" /* beside the data: the warehouse reads the prefix only */
+/* Side output lies beside the data, because the warehouse reads all below the prefix: in rejected/
+ * with the default prefix, else in rejected/<prefix>/, so that two jobs that share a lake and a
+ * topic do not write under one name. */
+#define SETUP_SIDE_PREFIX "rejected"
 
 struct setup {
     struct options options;
     char *schema_path; /* owned */
+    char *side_prefix; /* owned */
     struct schema *schema;
     struct properties properties;
     rd_kafka_conf_t *conf; /* NULL once a Kafka source has taken it */
     struct pipeline_config pipeline;
     size_t queue_budget_bytes; /* of librdkafka's queues */
     size_t state_budget_bytes; /* of open windows and of objects on their way to the lake */
+    size_t backlog_bytes; /* objects on their way: above it reading waits, it would gain nothing */
 };
 
 /* `options` were parsed; *s borrows what they borrow. 0, or an error with its one line.

@@ -386,7 +386,8 @@ static void settle(struct pipeline *p, int64_t now_ms)
         admit_latecomers(p, now_ms);
     if (!p->reading)
         begin_reading(p);
-    else if (!p->draining) {
+    if (p->reading &&
+        !p->draining) { /* in the same step: with --once there may be nothing to read */
         next_ms = punctuate(&p->stage, p->partitions, p->count, p->assigned_ms, now_ms, &settled);
         p->draining = settled;
     }
