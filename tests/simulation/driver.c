@@ -62,6 +62,7 @@ static struct life_options draw_options(struct run *run)
     options.punctuation_hold_ms = rng_chance(rng, 30) ? 500 : 0;
     options.once = rng_chance(rng, 20);
     options.flush = options.once && rng_chance(rng, 50);
+    options.slow_lake = rng_chance(rng, 10);
     options.may_stop = rng_chance(rng, 10);
     if (rng_chance(rng, 20))
         options.memory_limit_bytes = RNG_PICK(rng, limits);
@@ -125,7 +126,7 @@ static bool peaceful_life(struct run *run, bool once, bool short_of_memory)
         limit += 200 * w->feed.logs[p].count;
     }
     options.once = options.once || once;
-    options.may_stop = false;
+    options.slow_lake = options.may_stop = false;
     if (!short_of_memory)
         options.memory_limit_bytes = 0;
     world_trace(w, "a life in peace: once=%d flush=%d", options.once, options.flush);
@@ -180,6 +181,7 @@ bool driver_run(uint64_t seed, const struct driver_options *options, const struc
     static const unsigned batches[] = {1, 3, 12, 60};
     struct run run = {.options = options, .schema = schema, .stats = stats, .rng = {seed}};
     struct feed_config config;
+    stats->life.actions_hash = 0;
     feed_draw_config(&config, &run.rng);
     world_init(&run.world, &config, &run.rng, options->verbose);
     run.batch_messages = RNG_PICK(&run.rng, batches);

@@ -51,12 +51,14 @@ struct life_options { /* may differ from life to life without changing any conte
     int64_t idle_timeout_ms, idle_close_ms, punctuation_hold_ms;
     size_t memory_limit_bytes;
     bool once, flush;
+    bool slow_lake;
     bool may_stop;           /* something may go wrong that stops partitions (life_disturb()) */
     unsigned batch_messages; /* at most so many at a time */
 };
 
 struct life_stats {
     uint64_t steps, stores, commits, assignments, drained, stops;
+    uint64_t actions_hash; /* of all that the core said: the same events, the same actions */
 };
 
 struct life {

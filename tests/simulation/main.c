@@ -14,6 +14,7 @@
 
 #define SEEDS_MAX UINT64_C(1000000000)
 #define CRASHES_MAX UINT64_C(10000)
+#define TWICE_EVERY 20 /* seeds: one is run twice, to see that nothing but the seed decides */
 
 static const char usage[] =
     "usage: simulate [--seeds N] [--first-seed S] [--crashes N] [--keep-going]\n"
@@ -92,6 +93,20 @@ static void print_summary(const struct driver_stats *s)
            s->failed_seeds, s->life.stops, s->violations);
 }
 
+/* The seed that was just run, again: the core must say the same, byte for byte. */
+static bool is_repeatable(uint64_t seed, const struct driver_options *options,
+                          const struct schema *schema, struct driver_stats *stats)
+{
+    const uint64_t hash = stats->life.actions_hash;
+    const struct driver_options quiet = {.crashes = options->crashes};
+    if (driver_run(seed, &quiet, schema, stats) && stats->life.actions_hash == hash)
+        return true;
+    snprintf(stats->violation, sizeof(stats->violation), "run again, the core says something else");
+    stats->failed_seeds++;
+    stats->violations++;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.first = 1, .seeds = 300, .crashes = 12};
@@ -108,7 +123,8 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < a.seeds; i++) {
         const uint64_t seed = a.first + i;
         set_replay(&a, seed);
-        if (driver_run(seed, &options, schema, &stats))
+        if (driver_run(seed, &options, schema, &stats) &&
+            (i % TWICE_EVERY || is_repeatable(seed, &options, schema, &stats)))
             continue;
         printf("seed %" PRIu64 ": VIOLATION: %s\n%s", seed, stats.violation, replay);
         if (!a.keep_going)

@@ -148,6 +148,11 @@ MUTANTS = [
         ("partition.c", "    p->last_offset = records[count - 1].offset;",
          "    if (side_is_full(&p->side))\n        cut_side(p);\n"
          "    p->last_offset = records[count - 1].offset;")]),
+    ("not-repeatable", "something besides the events decides", [
+        ("committer.c", "    p->commit.pace_ms = now_ms + COMMITTER_PACE_MS;",
+         "    static int calls;\n    p->commit.pace_ms = now_ms + COMMITTER_PACE_MS + calls++ % 7;")]),
+    ("unsorted", "rows of a mini-batch are not sorted", [
+        ("pipeline.c", "        groups_sort(o->groups);\n", "")]),
     ("no-dedup", "copies are summed", [
         ("partition.c", "!dedup_add(p->panes.dedup, pane->set, row->key)) {",
          "!dedup_add(p->panes.dedup, pane->set, row->key) && row->offset < 0) {")]),
