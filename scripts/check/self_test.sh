@@ -154,7 +154,8 @@ results_are_counted() {
     counted true 1 notrun 'skip: not today'
     counted true 0 notrun 'skip: TURNSTILE_DATA holds no weekly files'
     counted true 1 run '[  SKIPPED ] half_of_it'
-    counted true 0 run 'test_x ... skipped &quot;needs Java&quot;'
+    counted true 1 run 'test_x ... skipped &quot;needs Java&quot;'
+    counted '' 0 run 'test_x ... skipped &quot;needs Java&quot;'
 }
 
 copy_tree
