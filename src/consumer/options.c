@@ -138,8 +138,7 @@ static int set_value(struct options *o, const struct setting *s, struct err *err
                            s->text);
         return 0;
     }
-    ASSERT(false && "a kind without a case");
-    return ERR_FATAL;
+    base_assert_failed("every kind has its case", __FILE__, __LINE__, __func__);
 }
 
 /* ---- the three sources: defaults, flags, environment ---- */
