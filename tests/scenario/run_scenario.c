@@ -400,11 +400,10 @@ static void configure(struct scenario *s, const struct words *w)
     const struct {
         const char *key;
         int64_t *ms;
-    } times[] = {{"duration", &s->config.duration_ms},
-                 {"slide", &s->config.slide_ms},
-                 {"delay", &s->config.delay_ms},
-                 {"idle-timeout", &s->config.idle_timeout_ms},
-                 {"idle-close", &s->config.idle_close_ms}};
+    } times[] = {
+        {"duration", &s->config.duration_ms},     {"slide", &s->config.slide_ms},
+        {"delay", &s->config.delay_ms},           {"idle-timeout", &s->config.idle_timeout_ms},
+        {"idle-close", &s->config.idle_close_ms}, {"hold", &s->config.punctuation_hold_ms}};
     for (unsigned i = 1; i < w->count; i++) {
         size_t t = 0;
         while (t < ARRAY_LEN(times) && !is_key(w->word[i], times[t].key))

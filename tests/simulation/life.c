@@ -386,7 +386,8 @@ bool life_reassign(struct life *l)
     world_trace(l->world, "revoked");
     check_accounts(l, pipe);
     cancel_stores(l, index);
-    step(l, index, &(struct pipeline_event){.kind = EVENT_REVOKED});
+    if (rng_chance(l->rng, 80)) /* else the new assignment alone says so */
+        step(l, index, &(struct pipeline_event){.kind = EVENT_REVOKED});
     for (unsigned p = pipe->first; p < pipe->first + pipe->count; p++) {
         l->partitions[p].reading = false;
         if (!l->partitions[p].commit.active || l->crashed)
@@ -395,8 +396,9 @@ bool life_reassign(struct life *l)
             life_commit_done(l, p);
         else if (rng_chance(l->rng, 50))
             land_commit(l, p);
-        l->partitions[p].commit.active = false;
     }
+    for (unsigned p = pipe->first; p < pipe->first + pipe->count; p++)
+        l->partitions[p].commit.active = false; /* what an answer led to is lost */
     if (!l->crashed && !pipe->drained)
         assign(l, index);
     return true;
