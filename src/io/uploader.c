@@ -130,8 +130,10 @@ static void log_stored(const struct job *job, const struct lake_answer *answer)
     const uint64_t ms = uv_now(job->uploader->loop) - job->started_ms;
     LOG_INFO("stored", LOG_STR("object", job->object->name), LOG_INT("rows", job->report.rows),
              LOG_INT("bytes", job->gzip.len), LOG_INT("ms", ms),
-             LOG_INT("attempts", job->attempts + 1), LOG_INT("existed", answer->existed));
-    if (job->report.unique_collisions > 0)
+             LOG_INT("attempts", job->attempts + 1), LOG_INT("existed", answer->existed),
+             LOG_INT("unique_collisions", job->report.unique_collisions));
+    /* Explained once; a feed that has them has them in most windows. */
+    if (job->report.unique_collisions > 0 && job->uploader->stats.unique_collisions == 0)
         LOG_WARN("unique_collisions", LOG_STR("object", job->object->name),
                  LOG_INT("rows", job->report.unique_collisions),
                  LOG_STR("why", "rows that agree in the schema's unique columns are one row to the "

@@ -445,23 +445,24 @@ static void one_log_line_a_change_not_a_try(void **state)
     fflush(stderr);
     const int saved = dup(STDERR_FILENO);
     assert_true(saved >= 0 && dup2(fileno(log), STDERR_FILENO) >= 0);
-    use_lake(f, &f->fake.lake, 2);
+    use_lake(f, &f->fake.lake, 3);
     uploader_submit(f->uploader, batch_with_collision(1));
+    uploader_submit(f->uploader, batch_with_collision(3));
     uploader_submit(f->uploader, side_object(2, "x\n"));
     for (int i = 0; i < 4; i++) {
-        run_until_pending(f, 2);
+        run_until_pending(f, 3);
         answer_all(&f->fake, lake_answer_of(LAKE_TRANSIENT, "503"));
     }
-    run_until_pending(f, 2);
+    run_until_pending(f, 3);
     answer_all(&f->fake, lake_answer_of(LAKE_OK, "ok"));
     fflush(stderr);
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
     close(saved);
     assert_int_equal(count_lines(log, "store_failing"), 1);
     assert_int_equal(count_lines(log, "store_recovered"), 1);
-    assert_int_equal(count_lines(log, "event=stored "), 2);
-    assert_int_equal(count_lines(log, "unique_collisions"), 1);
-    assert_int_equal(stats_of(f).unique_collisions, 1);
+    assert_int_equal(count_lines(log, "event=stored "), 3);
+    assert_int_equal(count_lines(log, "event=unique_collisions "), 1);
+    assert_int_equal(stats_of(f).unique_collisions, 2);
     fclose(log);
 }
 
