@@ -7,11 +7,11 @@ static void send(struct partition *p, int64_t now_ms)
     outbox_commit(&p->stage->outbox, p->id, p->commit.floor, buf_slice(&p->commit.text));
 }
 
-/* Make `r` the record under way. False: it is longer than Kafka takes; nothing has changed. */
-static bool prepare(struct partition *p, const struct commit_record *r)
+/* Make `r` the record under way. False: it is longer than max_bytes; nothing has changed. */
+static bool prepare(struct partition *p, const struct commit_record *r, size_t max_bytes)
 {
     struct buf text;
-    buf_init(&text, COMMIT_MAX_BYTES);
+    buf_init(&text, max_bytes);
     const bool fits = commit_encode(r, &text) == 0;
     if (fits) {
         buf_deinit(&p->commit.text);
@@ -41,8 +41,8 @@ bool committer_offer(struct partition *p, int64_t now_ms, bool hurry)
     struct commit_record r;
     partition_settle_side(p);
     partition_record(p, &r);
-    const bool fits = prepare(p, &r);
-    ASSERT(fits); /* punctuations are sent only while they fit, and only leave the record */
+    const bool fits = prepare(p, &r, COMMIT_MAX_BYTES);
+    ASSERT(fits); /* punctuations leave room, and only leave the record */
     if (c->floor == c->done_floor && slice_equal(buf_slice(&c->text), buf_slice(&c->done_text)))
         return false;
     send(p, now_ms);
@@ -66,7 +66,7 @@ bool committer_punctuate(struct partition *p, const struct commit_cut *cut, int6
     } else {
         return false;
     }
-    if (!prepare(p, &r))
+    if (!prepare(p, &r, COMMIT_MAX_BYTES - COMMITTER_GROWTH_BYTES))
         return false;
     c->punctuates = true;
     c->unsure = false;
@@ -84,7 +84,7 @@ void committer_first(struct partition *p, int64_t now_ms)
         p->commit.cut = (struct commit_cut){p->position, p->stage->merge.emitted_ms};
         r.cuts[r.cut_count++] = p->commit.cut;
     }
-    const bool fits = prepare(p, &r);
+    const bool fits = prepare(p, &r, COMMIT_MAX_BYTES);
     ASSERT(fits);
     send(p, now_ms);
 }

@@ -12,6 +12,9 @@
 #define COMMITTER_PACE_MS                                                          \
     1000 /* between records of a partition: what a crash may re-read, against load \
             on the group coordinator */
+#define COMMITTER_GROWTH_BYTES                                                         \
+    128 /* left free by a punctuation: the record's other numbers may get longer while \
+           the floor keeps every punctuation in it */
 #define COMMITTER_RETRY_MS 500 /* after a refused or unknown answer */
 
 /* Send the record if it differs from the last one committed and the pace allows (`hurry`: at once).
