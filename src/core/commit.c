@@ -43,6 +43,7 @@ static int encode_body(const struct commit_record *r, struct buf *out)
                  : buf_printf(out, " K=%" PRId64 ":%08" PRIx32, r->check_offset, r->check);
     if (rc == 0)
         rc = buf_append_str(out, " P=");
+    const size_t before_cuts = out->len;
     for (unsigned i = 0; rc == 0 && i < r->cut_count; i++) {
         const struct commit_cut *c = &r->cuts[i];
         ASSERT(c->offset >= r->floor && (i == 0 || c->offset > r->cuts[i - 1].offset));
@@ -51,6 +52,8 @@ static int encode_body(const struct commit_record *r, struct buf *out)
             rc = c->watermark_ms == WATERMARK_NONE ? buf_append_byte(out, '-')
                                                    : buf_printf(out, "%" PRId64, c->watermark_ms);
     }
+    if (rc == 0 && out->len - before_cuts > COMMIT_CUT_BYTES)
+        rc = ERR_TOO_LARGE;
     return rc;
 }
 

@@ -19,7 +19,17 @@
 
 #define COMMIT_VERSION 1
 #define COMMIT_MAX_BYTES 3500 /* Kafka refuses 4,096; the rest is room for a later version */
-#define COMMIT_MAX_CUTS 160   /* what fits with the longest numbers */
+/* The record's other words, each with the longest number it can have, and room for a NUL. */
+#define COMMIT_FIXED_BYTES 153
+/* What is left for the punctuations. Held against its own bound, so that a punctuation that fits
+ * today fits in every later record as well, whatever the other numbers have become. */
+#define COMMIT_CUT_BYTES (COMMIT_MAX_BYTES - COMMIT_FIXED_BYTES)
+/* Punctuations that fit: of 24 bytes each, which is less than 10^9 records above L and a time
+ * between 2001 and 2286. Of longer ones fewer do. */
+#define COMMIT_MAX_CUTS (COMMIT_CUT_BYTES / 24)
+/* A record that holds as many gets no further ones that only cut the side output: what is left is
+ * for those that raise W, without which windows would wait. */
+#define COMMIT_MAX_SIDE_CUTS 16
 
 #define WATERMARK_NONE INT64_MIN /* no event time seen yet */
 
@@ -44,7 +54,7 @@ struct commit_record {
     struct commit_cut cuts[COMMIT_MAX_CUTS];
 };
 
-/* Appends the metadata string. 0, or ERR_TOO_LARGE when it would pass COMMIT_MAX_BYTES. */
+/* Appends the metadata string. 0, or ERR_TOO_LARGE when the punctuations pass COMMIT_CUT_BYTES. */
 int commit_encode(const struct commit_record *r, struct buf *out) MUST_CHECK;
 
 /* `floor` is the committed offset. 0; ERR_PARSE (not a record of ours, or damaged); ERR_CONFIG (a

@@ -108,6 +108,27 @@ static void never_longer_than_kafka_takes(void **state)
         fit = n;
     }
     assert_true(fit >= 90);
+
+    /* What fits once must fit for ever: the other numbers of a partition's record grow. */
+    r.cut_count = fit;
+    r.watermark_ms = r.frontier_ms = -253402300799999;
+    r.side_offset = r.raw_offset = r.check_offset = INT64_MAX;
+    buf_clear(&text);
+    assert_int_equal(commit_encode(&r, &text), 0);
+    buf_deinit(&text);
+}
+
+/* The cuts that COMMIT_MAX_CUTS promises: within a thousand million records, times of this age. */
+static void the_promised_number_of_cuts_fits(void **state)
+{
+    UNUSED(state);
+    struct commit_record r = example();
+    struct buf text;
+    buf_init(&text, 8192);
+    r.cut_count = COMMIT_MAX_CUTS;
+    for (unsigned i = 0; i < r.cut_count; i++)
+        r.cuts[i] = (struct commit_cut){r.floor + 999999000 + i, 9999999999999};
+    assert_int_equal(commit_encode(&r, &text), 0);
     buf_deinit(&text);
 }
 
@@ -118,6 +139,7 @@ int main(void)
         cmocka_unit_test(any_damage_is_found),
         cmocka_unit_test(a_version_it_does_not_know_is_named),
         cmocka_unit_test(never_longer_than_kafka_takes),
+        cmocka_unit_test(the_promised_number_of_cuts_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
