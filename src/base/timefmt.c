@@ -8,10 +8,6 @@
 #define DAYS_PER_ERA 146097
 #define DAYS_BEFORE_EPOCH 719468
 
-/* 0000-01-01 and 10000-01-01: the years that four digits can write. */
-#define FIRST_MS (INT64_C(-719528) * TIMEFMT_MS_PER_DAY)
-#define END_MS (INT64_C(2932897) * TIMEFMT_MS_PER_DAY)
-
 /* Years start in March here, so that the leap day is the last day of one. */
 static int64_t days_from_civil(int year, int month, int day)
 {
@@ -47,7 +43,7 @@ int64_t timefmt_to_ms(const struct timefmt_civil *c)
 
 void timefmt_from_ms(int64_t ms, struct timefmt_civil *c)
 {
-    ASSERT(ms >= FIRST_MS && ms < END_MS);
+    ASSERT(ms >= TIMEFMT_FIRST_MS && ms < TIMEFMT_END_MS);
     const int64_t midnight_ms = timefmt_floor(ms, TIMEFMT_MS_PER_DAY);
     const int64_t rest_ms = ms - midnight_ms;
     civil_from_days(midnight_ms / TIMEFMT_MS_PER_DAY, c);
@@ -224,7 +220,7 @@ bool timefmt_parse(const struct timefmt *f, struct slice text, int64_t *ms)
     if (r.at != r.end || !exists(&c))
         return false;
     const int64_t utc_ms = timefmt_to_ms(&c) - offset_ms;
-    if (utc_ms < FIRST_MS || utc_ms >= END_MS)
+    if (utc_ms < TIMEFMT_FIRST_MS || utc_ms >= TIMEFMT_END_MS)
         return false;
     *ms = utc_ms;
     return true;

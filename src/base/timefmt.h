@@ -15,6 +15,10 @@
 
 #define TIMEFMT_MS_PER_DAY INT64_C(86400000)
 
+/* 0000-01-01 and 10000-01-01: the years that four digits can write. */
+#define TIMEFMT_FIRST_MS (INT64_C(-719528) * TIMEFMT_MS_PER_DAY)
+#define TIMEFMT_END_MS (INT64_C(2932897) * TIMEFMT_MS_PER_DAY)
+
 struct timefmt_civil {
     int year; /* 0..9999 */
     int month, day;

@@ -273,10 +273,13 @@ static void add_to_pane(struct partition *p, struct message *m, const struct row
 static void judge(struct partition *p, struct message *m, const struct row *row)
 {
     const struct pipeline_config *c = p->stage->config;
+    enum reject_reason reject = row->reject;
+    if (reject == REJECT_NONE && !window_in_calendar(&p->stage->shape, row->event_ms))
+        reject = REJECT_TIMESTAMP;
     p->counters.rows++;
-    if (row->reject != REJECT_NONE) {
-        p->counters.rejected[row->reject]++;
-        side_add(&p->side, c->topic, p->id, origin_of(m), row->number, row->reject,
+    if (reject != REJECT_NONE) {
+        p->counters.rejected[reject]++;
+        side_add(&p->side, c->topic, p->id, origin_of(m), row->number, reject,
                  m->record->tombstone ? (struct slice){NULL, 0} : row->text);
         return;
     }

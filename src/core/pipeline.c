@@ -18,6 +18,10 @@
  * Far above any sensible use; they keep a typing error from filling the memory. */
 #define PIPELINE_MAX_PANES 50000
 
+/* Of every time among the options: ten years, far above any sensible use. It keeps sums of times
+ * from overflowing. */
+#define PIPELINE_MAX_TIME_MS (3660 * TIMEFMT_MS_PER_DAY)
+
 #define PIPELINE_MEMORY_EVERY \
     16 /* steps between two countings: counting costs a walk over the panes */
 
@@ -39,6 +43,23 @@ struct pipeline {
 
 /* ---- life ---- */
 
+/* A partition may be punctuated for every window end between W at its floor and W now, each at
+ * another offset: as many as lie within duration and delay, one more at each edge, and one to
+ * close. */
+static int check_punctuations(const struct pipeline_config *c, struct err *err)
+{
+    const int64_t room = COMMIT_MAX_CUTS - COMMIT_MAX_SIDE_CUTS;
+    if (c->idle_timeout_ms == PIPELINE_OFF ||
+        (c->duration_ms + c->delay_ms) / c->slide_ms + 3 <= room)
+        return 0;
+    return err_set(
+        err, ERR_USAGE,
+        "--duration and --delay hold more than %" PRId64
+        " slides, more punctuations than a commit record can keep: use a longer --slide, "
+        "or --idle-timeout off",
+        room - 3);
+}
+
 int pipeline_check_config(const struct pipeline_config *c, struct err *err)
 {
     if (c->duration_ms <= 0)
@@ -52,6 +73,18 @@ int pipeline_check_config(const struct pipeline_config *c, struct err *err)
                        c->slide_ms, c->duration_ms);
     if (c->delay_ms < 0)
         return err_set(err, ERR_USAGE, "--delay must not be negative");
+    const struct {
+        const char *option;
+        int64_t ms;
+    } times[] = {{"--duration", c->duration_ms},
+                 {"--delay", c->delay_ms},
+                 {"--idle-timeout", c->idle_timeout_ms},
+                 {"--idle-close", c->idle_close_ms},
+                 {"--max-future-skew", c->max_future_skew_ms}};
+    for (size_t i = 0; i < ARRAY_LEN(times); i++)
+        if (times[i].ms > PIPELINE_MAX_TIME_MS)
+            return err_set(err, ERR_USAGE, "%s must be at most %" PRId64 " days", times[i].option,
+                           PIPELINE_MAX_TIME_MS / TIMEFMT_MS_PER_DAY);
     const struct window_shape shape = window_shape_of(c->duration_ms, c->slide_ms);
     if ((c->duration_ms + c->delay_ms) / shape.pane_ms > PIPELINE_MAX_PANES)
         return err_set(err, ERR_USAGE,
@@ -60,7 +93,7 @@ int pipeline_check_config(const struct pipeline_config *c, struct err *err)
                        PIPELINE_MAX_PANES, shape.pane_ms);
     if (c->flush && !c->once)
         return err_set(err, ERR_USAGE, "--flush goes with --once");
-    return 0;
+    return check_punctuations(c, err);
 }
 
 uint64_t pipeline_fingerprint(const struct pipeline_config *c)
@@ -139,8 +172,10 @@ static void stop_all(struct pipeline *p, int code, const char *reason)
 
 /* ---- events ---- */
 
-/* U is the largest of all records: what one of them knows to be durable is durable. */
-static int64_t frontier_of(const struct pipeline_partition *from, size_t count)
+/* U is the largest of all records of these settings: what one of them knows to be durable is
+ * durable. Windows of other settings are other windows. */
+static int64_t frontier_of(const struct pipeline_partition *from, size_t count,
+                           uint64_t fingerprint)
 {
     int64_t frontier_ms = WATERMARK_NONE;
     for (size_t i = 0; i < count; i++) {
@@ -148,7 +183,7 @@ static int64_t frontier_of(const struct pipeline_partition *from, size_t count)
         struct err err;
         if (from[i].committed != RECORD_NO_OFFSET &&
             commit_decode(from[i].metadata, from[i].committed, &r, &err) == 0 &&
-            r.frontier_ms > frontier_ms)
+            r.fingerprint == fingerprint && r.frontier_ms > frontier_ms)
             frontier_ms = r.frontier_ms;
     }
     return frontier_ms;
@@ -171,7 +206,7 @@ static void on_assigned(struct pipeline *p, const struct pipeline_event *e)
     p->assigned_ms = e->now_ms;
     p->count = e->assigned.count;
     p->partitions = mem_calloc(p->count, sizeof(*p->partitions));
-    p->stage.frontier_ms = frontier_of(e->assigned.partitions, p->count);
+    p->stage.frontier_ms = frontier_of(e->assigned.partitions, p->count, p->stage.fingerprint);
     merge_init(&p->stage.merge, p->stage.frontier_ms);
     for (size_t i = 0; i < p->count; i++) {
         struct partition *part = &p->partitions[i];

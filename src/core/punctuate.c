@@ -2,6 +2,8 @@
 
 #include "core/committer.h"
 
+#include <inttypes.h>
+
 /* What all partitions together say about this moment. */
 struct survey {
     bool all_done;       /* --once: every partition is read to its recorded end */
@@ -9,7 +11,6 @@ struct survey {
     int64_t lowest_busy; /* its W; INT64_MAX: none is busy; WATERMARK_NONE: one has no W yet */
     int64_t highest;     /* W of any */
     int64_t last_end;    /* of a window that holds rows, or INT64_MIN */
-    int64_t last_active_ms;
 };
 
 static bool silent_since(const struct partition *p, int64_t timeout_ms, int64_t now_ms)
@@ -30,14 +31,13 @@ static bool is_silent(const struct partition *p, const struct pipeline_config *c
 static struct survey look(const struct stage *stage, const struct partition *partitions,
                           size_t count, int64_t now_ms)
 {
-    struct survey s = {true, false, INT64_MAX, WATERMARK_NONE, INT64_MIN, INT64_MIN};
+    struct survey s = {true, false, INT64_MAX, WATERMARK_NONE, INT64_MIN};
     for (size_t i = 0; i < count; i++) {
         const struct partition *p = &partitions[i];
         const int64_t end = panes_last_end(&p->panes);
         s.all_done = s.all_done && partition_is_done(p) && !p->stopped;
         s.highest = p->watermark_ms > s.highest ? p->watermark_ms : s.highest;
         s.last_end = end > s.last_end ? end : s.last_end;
-        s.last_active_ms = p->active_ms > s.last_active_ms ? p->active_ms : s.last_active_ms;
         if (!is_silent(p, stage->config, now_ms)) {
             s.any_busy = true;
             if (p->watermark_ms < s.lowest_busy)
@@ -90,6 +90,25 @@ static int64_t next_change(const struct partition *p, const struct pipeline_conf
     return next;
 }
 
+/* May another punctuation go into the record that only cuts the side output? Where not, the rows
+ * stay open and hold the floor back; a later cut takes them along. */
+static bool has_room_for_side_cut(const struct partition *p)
+{
+    struct commit_record r;
+    partition_record(p, &r);
+    return r.cut_count < COMMIT_MAX_SIDE_CUTS || r.cuts[r.cut_count - 1].offset == p->position;
+}
+
+/* With --once nothing more will come that could make room. */
+static void stop_without_room(struct partition *p)
+{
+    partition_stop(p, ERR_CONFIG,
+                   "partition %" PRId32 " of %s: its commit record has no room for another "
+                   "punctuation: too many window ends lie within --duration and --delay; use a "
+                   "longer --slide, or run without --once for a while",
+                   p->id, p->stage->config->topic);
+}
+
 int64_t punctuate(struct stage *stage, struct partition *partitions, size_t count,
                   int64_t assigned_ms, int64_t now_ms, bool *settled)
 {
@@ -111,14 +130,17 @@ int64_t punctuate(struct stage *stage, struct partition *partitions, size_t coun
         }
         const bool quiet = closing || is_silent(p, c, now_ms);
         const bool raises = quiet && watermark_ms > p->watermark_ms;
-        const bool cuts = closing && p->side.rows > 0;
+        const bool cuts = closing && p->side.rows > 0 && has_room_for_side_cut(p);
         if (held || p->stopped || !(raises || cuts))
             continue;
         *settled = false;
         const struct commit_cut cut = {p->position, raises ? watermark_ms : WATERMARK_NONE};
-        if (!committer_punctuate(p, &cut, now_ms) && p->commit.retry_ms > now_ms &&
-            p->commit.retry_ms < next)
-            next = p->commit.retry_ms;
+        if (committer_punctuate(p, &cut, now_ms) || p->commit.in_flight)
+            continue;
+        if (p->commit.retry_ms > now_ms)
+            next = p->commit.retry_ms < next ? p->commit.retry_ms : next;
+        else if (c->once && stage->outbox.store_count == 0)
+            stop_without_room(p);
     }
     return next;
 }

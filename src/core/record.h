@@ -27,7 +27,8 @@ struct record {
     X(REJECT_COLUMNS, "columns")     /* a column missing, or another number of fields */           \
     X(REJECT_TYPE, "type")           /* not a number where the schema says number */               \
     X(REJECT_RANGE, "range")         /* a number that its type cannot hold */                      \
-    X(REJECT_TIMESTAMP, "timestamp") /* the event time does not match its format */                \
+    X(REJECT_TIMESTAMP, "timestamp") /* the event time does not match its format, or its windows   \
+                                        leave the years 0 to 9999 */                               \
     X(REJECT_DATE, "date")           /* another date or time column does not */                    \
     X(REJECT_OVERSIZED, "oversized") /* message, row, field or number of columns over its limit */ \
     X(REJECT_TOMBSTONE, "tombstone") /* a null value */                                            \

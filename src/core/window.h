@@ -10,6 +10,7 @@
 
 #include "base/timefmt.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct window_shape {
@@ -26,6 +27,13 @@ static inline struct window_shape window_shape_of(int64_t duration_ms, int64_t s
         b = rest;
     }
     return (struct window_shape){duration_ms, slide_ms, a};
+}
+
+/* Can the windows that hold t be named? Their starts and ends must lie in the years 0 to 9999; a
+ * duration is kept clear of both edges, which costs nobody anything. */
+static inline bool window_in_calendar(const struct window_shape *w, int64_t t)
+{
+    return t >= TIMEFMT_FIRST_MS + w->duration_ms && t < TIMEFMT_END_MS - w->duration_ms;
 }
 
 /* Start of the pane that holds t. */

@@ -22,12 +22,13 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 # name, what it removes, [(file in src/core, text, replacement), ...]
 MUTANTS = [
     ("no-u", "U is not kept: rows of durable windows are windowed again", [
-        ("pipeline.c", "p->stage.frontier_ms = frontier_of(e->assigned.partitions, p->count);",
-         "p->stage.frontier_ms = p->count > 99 ? frontier_of(e->assigned.partitions, p->count)"
+        ("pipeline.c", "p->stage.frontier_ms = frontier_of(e->assigned.partitions, p->count,"
+         " p->stage.fingerprint);",
+         "p->stage.frontier_ms = p->count > 99 ? frontier_of(e->assigned.partitions, p->count, 0)"
          " : WATERMARK_NONE;")]),
     ("u-of-one-record", "U is taken from the first record instead of the largest", [
-        ("pipeline.c", "            r.frontier_ms > frontier_ms)",
-         "            i == 0 && r.frontier_ms > frontier_ms)")]),
+        ("pipeline.c", "            r.fingerprint == fingerprint && r.frontier_ms > frontier_ms)",
+         "            i == 0 && r.fingerprint == fingerprint && r.frontier_ms > frontier_ms)")]),
     ("no-w", "W at L is not kept", [
         ("partition.c", "    p->watermark_ms = r->watermark_ms;\n", "")]),
     ("w-after-the-message", "W in the record is the one after the message at L", [
@@ -130,8 +131,8 @@ MUTANTS = [
     ("once-forgets", "--once is done when its assignment is lost", [
         ("pipeline.c", "    p->draining = p->told_to_drain;", "    p->draining = p->draining;")]),
     ("once-leaves-side", "--once ends with a side object open", [
-        ("punctuate.c", "        const bool cuts = closing && p->side.rows > 0;",
-         "        const bool cuts = closing && p->side.rows > 1000000;")]),
+        ("punctuate.c", "        const bool cuts = closing && p->side.rows > 0 &&",
+         "        const bool cuts = closing && p->side.rows > 1000000 &&")]),
     ("short-memory-waits-for-the-done", "short of memory, --once waits for partitions that it is done with", [
         ("pipeline.c", "other->at_end || (p->config.once && partition_is_done(other));", "other->at_end;")]),
     ("stop-does-not-hold", "a stopped partition does not hold the windows back", [
