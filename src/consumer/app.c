@@ -266,6 +266,8 @@ static bool is_quiet(struct app *app)
     return uploads.queued + uploads.in_flight == 0 && totals.commits_outstanding == 0;
 }
 
+static bool is_memory_short(const struct app *app);
+
 /* The one place where events go in and actions are carried out. */
 static void app_step(struct app *app, const struct pipeline_event *event)
 {
@@ -277,6 +279,7 @@ static void app_step(struct app *app, const struct pipeline_event *event)
     struct pipeline_action action;
     struct consequences c = {0};
     timed.now_ms = clock_now_ms();
+    timed.reading_held = is_memory_short(app);
     pipeline_step(app->pipeline, &timed);
     while (pipeline_next_action(app->pipeline, &action))
         carry_out(app, &action, &c);

@@ -63,7 +63,8 @@ struct partition {
     uint32_t verify_check;
 
     int64_t once_end;  /* log end at ASSIGNED */
-    int64_t active_ms; /* now_ms of the last record, or of ASSIGNED */
+    int64_t active_ms; /* now_ms of the last record, of ASSIGNED, or when it was last not heard */
+    bool unheard;      /* reading was held back as of the last step */
     bool at_end;       /* nothing at or above position when last heard */
     bool stopped;
     bool needs_first_record; /* a new group: nothing is read before it is committed */

@@ -394,6 +394,41 @@ static void watch_memory(struct pipeline *p)
     stop_all(p, ERR_TOO_LARGE, err.text);
 }
 
+/* Above half of the limit only those furthest behind are read: what is ahead only fills panes. */
+static bool is_furthest_behind(const struct pipeline *p, const struct partition *part)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct partition *other = &p->partitions[i];
+        const bool done = other->at_end || (p->config.once && partition_is_done(other));
+        if (!other->stopped && !done && !other->needs_first_record &&
+            other->watermark_ms < part->watermark_ms)
+            return false;
+    }
+    return true;
+}
+
+/* Is memory too short to read this partition now? */
+static bool is_held_back(const struct pipeline *p, const struct partition *part)
+{
+    const size_t limit = p->config.memory_limit_bytes;
+    if (limit == 0 || p->memory_bytes < limit / 2)
+        return false;
+    return p->memory_bytes >= limit || !is_furthest_behind(p, part);
+}
+
+/* Silence counts only while it can be heard: behind the end that was told last there may be records
+ * that nobody fetched. */
+static void hear(struct pipeline *p, bool reading_held, int64_t now_ms)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct partition *part = &p->partitions[i];
+        const bool unheard = reading_held || is_held_back(p, part);
+        if (unheard || part->unheard)
+            part->active_ms = now_ms;
+        part->unheard = unheard;
+    }
+}
+
 /* Commit what has changed. True while a record is unanswered or still to be sent. */
 static bool commit(struct pipeline *p, int64_t now_ms, int64_t *next_ms)
 {
@@ -410,11 +445,12 @@ static bool commit(struct pipeline *p, int64_t now_ms, int64_t *next_ms)
     return busy;
 }
 
-static void settle(struct pipeline *p, int64_t now_ms)
+static void settle(struct pipeline *p, bool reading_held, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
     bool settled = false;
 
+    hear(p, reading_held, now_ms);
     emit(p);
     raise_frontier(p);
     if (p->reading && !p->draining)
@@ -466,7 +502,7 @@ void pipeline_step(struct pipeline *p, const struct pipeline_event *e)
         break;
     }
     if (p->assigned) {
-        settle(p, e->now_ms);
+        settle(p, e->reading_held, e->now_ms);
     } else if (p->draining && !p->drained) { /* nothing is ours: nothing is outstanding */
         p->drained = true;
         outbox_drained(&p->stage.outbox);
@@ -478,31 +514,15 @@ bool pipeline_next_action(struct pipeline *p, struct pipeline_action *action)
     return outbox_next(&p->stage.outbox, action);
 }
 
-/* Above half of the limit only those furthest behind are read: what is ahead only fills panes. */
-static bool is_furthest_behind(const struct pipeline *p, const struct partition *part)
-{
-    for (size_t i = 0; i < p->count; i++) {
-        const struct partition *other = &p->partitions[i];
-        const bool done = other->at_end || (p->config.once && partition_is_done(other));
-        if (!other->stopped && !done && !other->needs_first_record &&
-            other->watermark_ms < part->watermark_ms)
-            return false;
-    }
-    return true;
-}
-
 bool pipeline_may_read(const struct pipeline *p, int32_t id)
 {
     const struct partition *part = find(p, id);
-    const size_t limit = p->config.memory_limit_bytes;
     if (part == NULL || part->stopped || !p->reading || p->draining || part->commit.punctuates ||
         part->needs_first_record)
         return false;
     if (p->config.once && part->position >= part->once_end)
         return false;
-    if (limit == 0 || p->memory_bytes < limit / 2)
-        return true;
-    return p->memory_bytes < limit && is_furthest_behind(p, part);
+    return !is_held_back(p, part);
 }
 
 /* ---- looking in ---- */

@@ -87,7 +87,9 @@ enum pipeline_event_kind {
 
 struct pipeline_event {
     enum pipeline_event_kind kind;
-    int64_t now_ms; /* monotonic; only differences count */
+    int64_t now_ms;    /* monotonic; only differences count */
+    bool reading_held; /* the shell reads no partition at present, for reasons of its own (memory):
+                          silence that it cannot hear does not count */
     union {
         struct {
             const struct pipeline_partition *partitions;

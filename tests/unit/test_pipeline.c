@@ -211,6 +211,13 @@ static void row_at(struct rig *r, int32_t partition, const char *id, int64_t sec
     hand_in(r, partition, value);
 }
 
+static void end_of_log(struct rig *r, int32_t partition)
+{
+    assert_true(may_read(r, partition));
+    step(r, (struct pipeline_event){.kind = EVENT_END_OF_LOG,
+                                    .end_of_log = {partition, r->partitions[partition].next}});
+}
+
 static struct pipeline_counters counters(const struct rig *r, int32_t partition)
 {
     struct pipeline_view view;
@@ -292,6 +299,35 @@ static void once_does_not_wait_for_a_partition_that_is_done(void **state)
     fill(&r, 1, 30);
     settle(&r);
     assert_true(may_read(&r, 1));
+    rig_deinit(&r);
+}
+
+/* What cannot be heard is no silence: while the shell reads nothing, records may lie behind the end
+ * that was told last. */
+static void no_partition_is_silent_while_the_shell_does_not_read(void **state)
+{
+    UNUSED(state);
+    struct rig r;
+    rig_init(&r, 1);
+    r.config.idle_close_ms = MINUTE;
+    start(&r);
+    settle(&r);
+    row_at(&r, 0, "a", 5);
+    end_of_log(&r, 0);
+    settle(&r);
+    for (int i = 0; i < 20; i++) {
+        r.now_ms += 30 * SECOND;
+        step(&r, (struct pipeline_event){.kind = EVENT_TICK, .reading_held = true});
+    }
+    r.now_ms += 30 * SECOND;
+    step(&r, (struct pipeline_event){.kind = EVENT_TICK});
+    assert_true(may_read(&r, 0)); /* no punctuation is being committed */
+    r.now_ms += 31 * SECOND;
+    step(&r, (struct pipeline_event){.kind = EVENT_TICK});
+    assert_true(may_read(&r, 0));
+    r.now_ms += 31 * SECOND;
+    step(&r, (struct pipeline_event){.kind = EVENT_TICK});
+    assert_false(may_read(&r, 0)); /* now it was silent for a minute that could be heard */
     rig_deinit(&r);
 }
 
@@ -447,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_whose_windows_leave_the_calendar_are_rejected),
         cmocka_unit_test(once_does_not_wait_for_a_partition_that_is_done),
+        cmocka_unit_test(no_partition_is_silent_while_the_shell_does_not_read),
         cmocka_unit_test(the_frontier_of_other_settings_is_not_taken),
         cmocka_unit_test(once_ends_when_the_record_has_no_room),
         cmocka_unit_test(once_says_that_the_record_has_no_room),
