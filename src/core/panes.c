@@ -30,7 +30,7 @@ void panes_deinit(struct panes *ps)
     *ps = (struct panes){.schema = ps->schema, .shape = ps->shape};
 }
 
-/* Index of the first pane with start >= start_ms. Rows come nearly in order: look from the end. */
+/* Index of the first pane with start >= start_ms. */
 static size_t lower_bound(const struct panes *ps, int64_t start_ms)
 {
     size_t low = 0, high = ps->count;
@@ -44,12 +44,19 @@ static size_t lower_bound(const struct panes *ps, int64_t start_ms)
     return low;
 }
 
-struct pane *panes_at(struct panes *ps, int64_t start_ms, const struct origin *origin)
+struct pane *panes_find(struct panes *ps, int64_t start_ms)
+{
+    /* Rows come nearly in order, so the last pane is the one most often. */
+    if (ps->count > 0 && ps->panes[ps->count - 1].start_ms == start_ms)
+        return &ps->panes[ps->count - 1];
+    const size_t i = lower_bound(ps, start_ms);
+    return i < ps->count && ps->panes[i].start_ms == start_ms ? &ps->panes[i] : NULL;
+}
+
+struct pane *panes_open(struct panes *ps, int64_t start_ms, const struct origin *origin)
 {
     const size_t i = lower_bound(ps, start_ms);
-    if (i < ps->count && ps->panes[i].start_ms == start_ms)
-        return &ps->panes[i];
-    ASSERT(i >= ps->closed);
+    ASSERT(i >= ps->closed && (i == ps->count || ps->panes[i].start_ms != start_ms));
     uint16_t set = DEDUP_NO_SET;
     if (ps->dedup != NULL && (set = dedup_open(ps->dedup)) == DEDUP_NO_SET)
         return NULL;

@@ -38,9 +38,12 @@ struct panes {
 void panes_init(struct panes *ps, const struct schema *schema, struct window_shape shape);
 void panes_deinit(struct panes *ps);
 
-/* The open pane that starts at `start_ms`; made with `origin` where there is none. Valid until the
- * next call. NULL: more panes are open than dedup can tell apart. Its last window must be open. */
-struct pane *panes_at(struct panes *ps, int64_t start_ms, const struct origin *origin);
+/* The pane that starts at `start_ms`, valid until the next call, or NULL. */
+struct pane *panes_find(struct panes *ps, int64_t start_ms);
+
+/* A new pane that starts at `start_ms`, where none does and whose last window must be open. Valid
+ * until the next call. NULL: more panes are open than dedup can tell apart. */
+struct pane *panes_open(struct panes *ps, int64_t start_ms, const struct origin *origin);
 
 /* The smallest window end above `after_ms` of a window that holds an open pane, or INT64_MAX. */
 int64_t panes_next_end(const struct panes *ps, int64_t after_ms);

@@ -161,6 +161,7 @@ static void contribute(struct partition *p)
         if (total != NULL)
             merge_add(&p->stage->merge, p->next_end_ms, total);
         p->contributed_ms = p->next_end_ms;
+        panes_close(&p->panes, p->next_end_ms); /* or each step would look at all of them again */
         p->next_end_ms = panes_next_end(&p->panes, p->contributed_ms);
     }
 }
@@ -171,10 +172,7 @@ void partition_raise(struct partition *p, int64_t watermark_ms)
         p->watermark_ms = watermark_ms;
     if (p->watermark_ms <= p->contributed_ms)
         return;
-    if (p->next_end_ms <= p->watermark_ms) {
-        contribute(p);
-        panes_close(&p->panes, p->watermark_ms);
-    }
+    contribute(p);
     p->contributed_ms = p->watermark_ms;
 }
 
@@ -245,21 +243,27 @@ static const struct origin *origin_of(struct message *m)
     return &m->origin;
 }
 
-/* A row that is in an open window and not durable. */
-static void add_to_pane(struct partition *p, struct message *m, const struct row *row)
+/* NULL, and the partition stopped, where dedup cannot tell so many panes apart. */
+static struct pane *open_pane(struct partition *p, struct message *m, int64_t start_ms)
 {
-    const int64_t start_ms = window_pane(&p->stage->shape, row->event_ms);
-    const size_t panes = p->panes.count;
-    struct pane *pane = panes_at(&p->panes, start_ms, origin_of(m));
-    if (pane == NULL) {
+    struct pane *pane = panes_open(&p->panes, start_ms, origin_of(m));
+    if (pane == NULL)
         partition_stop(p, ERR_TOO_LARGE,
                        "partition %" PRId32 " of %s: more than %d panes are open; use a longer "
                        "--slide or a shorter --delay",
                        p->id, p->stage->config->topic, DEDUP_MAX_SETS);
-        return;
-    }
-    if (p->panes.count != panes)
+    else
         p->next_end_ms = panes_next_end(&p->panes, p->contributed_ms);
+    return pane;
+}
+
+/* A row that is in an open window and not durable. */
+static void add_to_pane(struct partition *p, struct message *m, const struct row *row)
+{
+    const int64_t start_ms = window_pane(&p->stage->shape, row->event_ms);
+    struct pane *pane = panes_find(&p->panes, start_ms);
+    if (pane == NULL && (pane = open_pane(p, m, start_ms)) == NULL)
+        return;
     if (pane->set != DEDUP_NO_SET && !dedup_add(p->panes.dedup, pane->set, row->key)) {
         p->counters.duplicate++;
         return;
