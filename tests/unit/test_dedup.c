@@ -93,6 +93,26 @@ static void sets_come_and_go(void **state)
     dedup_free(d);
 }
 
+/* A number of a closed set may come again only when its keys are out of the table. */
+static void a_set_does_not_inherit_from_its_number(void **state)
+{
+    UNUSED(state);
+    struct dedup *d = dedup_new();
+    uint64_t key[2];
+    key_of(1, key);
+    const uint16_t first = dedup_open(d);
+    assert_true(dedup_add(d, first, key));
+    dedup_close(d, first, 1);
+    for (unsigned i = 0; i < 2 * DEDUP_MAX_SETS; i++) {
+        const uint16_t set = dedup_open(d);
+        const bool again = set == first;
+        if (again)
+            assert_true(dedup_add(d, set, key));
+        dedup_close(d, set, again);
+    }
+    dedup_free(d);
+}
+
 static void gives_memory_back(void **state)
 {
     UNUSED(state);
@@ -127,6 +147,7 @@ int main(void)
         cmocka_unit_test(a_key_is_new_once_in_each_set),
         cmocka_unit_test(keys_that_differ_in_one_bit_are_two),
         cmocka_unit_test(sets_come_and_go),
+        cmocka_unit_test(a_set_does_not_inherit_from_its_number),
         cmocka_unit_test(gives_memory_back),
         cmocka_unit_test(says_when_no_set_is_left),
     };
