@@ -432,10 +432,12 @@ static void hear(struct pipeline *p, bool reading_held, int64_t now_ms)
 /* Commit what has changed. True while a record is unanswered or still to be sent. */
 static bool commit(struct pipeline *p, int64_t now_ms, int64_t *next_ms)
 {
+    /* While stores are under way the pace counts still: each would make every partition commit. */
+    const bool last_words = p->draining && p->stage.outbox.store_count == 0;
     bool busy = false;
     for (size_t i = 0; i < p->count; i++) {
         struct partition *part = &p->partitions[i];
-        if (!committer_offer(part, now_ms, p->draining))
+        if (!committer_offer(part, now_ms, last_words))
             continue;
         busy = true;
         const int64_t at_ms = committer_next_ms(part);
