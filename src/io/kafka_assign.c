@@ -41,15 +41,20 @@ void kafka_free_partitions(struct kafka_source *s)
 
 /* ---- revoked ---- */
 
-/* The assignment is gone as far as our side is concerned; Kafka is told by the caller. */
+/* The assignment is gone as far as our side is concerned; Kafka is told by the caller. First the
+ * state: what the answers to commits make the callee commit is then refused, not sent. And no
+ * refusal outlives the assignment: the next one would take it for the answer to a commit of its. */
 static void drop_assignment(struct kafka_source *s)
 {
+    kafka_set_state(s, KAFKA_JOINING);
     kafka_give_up_commits(s);
+    kafka_answer_refused(s);
     if (s->assigned_told) {
         s->assigned_told = false;
         s->callbacks.revoked(s->callbacks.arg);
     }
     s->epoch++;
+    s->refused_count = 0;
     kafka_free_partitions(s);
     kafka_lookup_drop_answers(s);
     set_given(s, NULL);
@@ -58,8 +63,6 @@ static void drop_assignment(struct kafka_source *s)
 static void finish_revoke(struct kafka_source *s)
 {
     drop_assignment(s);
-    if (s->state != KAFKA_STOPPING) /* revoked() may have stopped us */
-        kafka_set_state(s, KAFKA_JOINING);
     assign(s, NULL);
 }
 

@@ -44,7 +44,7 @@ struct kafka_source_callbacks { /* on the loop thread */
     void (*end_of_log)(void *arg, int32_t partition, int64_t offset);
     /* The partition cannot be read on: a bad batch, an offset out of range. */
     void (*read_error)(void *arg, int32_t partition, const char *reason);
-    /* Exactly one for each kafka_source_commit(). */
+    /* Exactly one for each kafka_source_commit(), but for those that revoked() overtakes. */
     void (*committed)(void *arg, int32_t partition, enum pipeline_commit_result result);
     void (*standby)(void *arg);                    /* the group gave partition 0 to another */
     void (*failed)(void *arg, const struct err *); /* fatal: the process should end */

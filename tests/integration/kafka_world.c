@@ -172,6 +172,8 @@ static void on_committed(void *arg, int32_t partition, enum pipeline_commit_resu
     m->seen[partition].commit_result = result;
     if (m->commit_again && result == PIPELINE_COMMIT_OK)
         member_commit(m, partition, m->seen[partition].commits, "again");
+    if (m->commit_elsewhere && partition != 0 && result == PIPELINE_COMMIT_UNKNOWN)
+        member_commit(m, 0, 0, "elsewhere");
 }
 
 static void on_standby(void *arg)

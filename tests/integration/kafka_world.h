@@ -57,6 +57,7 @@ struct member {
     struct err failure;
     bool read_when_assigned; /* from the low offsets, in assigned() itself */
     bool commit_again;       /* whenever one is answered */
+    bool commit_elsewhere;   /* in partition 0, when another's is in doubt */
     int commits_sent, commits_answered;
     size_t owned;
 };

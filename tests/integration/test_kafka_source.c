@@ -207,6 +207,26 @@ static void a_commit_in_flight_is_awaited_before_the_partitions_go(void **state)
     member_stop(first);
 }
 
+/* The broker is away for longer than a session while a commit is under way: its answer is given up,
+ * and what is committed because of that is refused; on_revoked() looks that no answer is missing.
+ */
+static void nothing_is_committed_in_an_assignment_that_is_lost(void **state)
+{
+    struct world *w = *state;
+    struct member *m = member_start(w);
+    member_wait(m, is_assigned);
+    rd_kafka_mock_broker_set_down(w->cluster, 1);
+    m->commit_elsewhere = true;
+    member_commit(m, 3, 0, "unanswered");
+    member_wait(m, is_revoked);
+    assert_int_equal(m->seen[3].commit_result, PIPELINE_COMMIT_UNKNOWN);
+    assert_int_equal(m->seen[0].commits, 1);
+    assert_int_equal(m->seen[0].commit_result, PIPELINE_COMMIT_REFUSED);
+    rd_kafka_mock_broker_set_up(w->cluster, 1);
+    member_wait(m, is_assigned);
+    member_stop(m);
+}
+
 static void a_commit_in_flight_is_answered_before_stopping(void **state)
 {
     struct world *w = *state;
@@ -421,6 +441,7 @@ int main(int argc, char **argv)
         CASE(commit_errors_are_told_apart),
         CASE(one_member_stands_by_and_takes_over),
         CASE(a_commit_in_flight_is_awaited_before_the_partitions_go),
+        CASE(nothing_is_committed_in_an_assignment_that_is_lost),
         CASE(a_commit_in_flight_is_answered_before_stopping),
         CASE(a_partition_that_may_not_be_read_waits_for_a_kick),
         CASE(an_unread_queue_is_bounded),
