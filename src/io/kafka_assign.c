@@ -104,10 +104,11 @@ static void ask_offsets(struct kafka_source *s)
     kafka_lookup_start(s, LOOKUP_HIGH);
 }
 
-/* Which partitions (the topic may have grown since the last time), then their offsets. */
+/* Which partitions, then their offsets. What metadata said before is not used: the topic may have
+ * grown while we stood by or joined. */
 static void ask_partitions(struct kafka_source *s)
 {
-    if (s->partition_scope || s->metadata_fresh)
+    if (s->partition_scope)
         kafka_on_topic_partitions(s);
     else
         kafka_lookup_start(s, LOOKUP_METADATA);
@@ -117,10 +118,8 @@ void kafka_on_topic_partitions(struct kafka_source *s)
 {
     if (s->state != KAFKA_FETCHING)
         return;
-    if (!s->partition_scope) {
-        s->metadata_fresh = false;
+    if (!s->partition_scope)
         set_given(s, s->topic_partitions);
-    }
     s->partitions_known = true;
     ask_offsets(s);
 }

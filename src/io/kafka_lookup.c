@@ -88,7 +88,6 @@ static void take_metadata(struct kafka_source *s, struct kafka_lookup *l)
         rd_kafka_topic_partition_list_destroy(s->topic_partitions);
     s->topic_partitions = l->partitions;
     l->partitions = NULL;
-    s->metadata_fresh = true;
     s->connected = true;
     uv_timer_stop(&s->connect);
     kafka_on_topic_partitions(s);

@@ -94,7 +94,6 @@ struct kafka_source {
     uint64_t epoch;          /* of the assignment; answers of an older one are dropped */
     int64_t revoke_until_ms; /* REVOKING */
 
-    bool metadata_fresh;                               /* topic_partitions was not used yet */
     rd_kafka_topic_partition_list_t *topic_partitions; /* as metadata had it last, or NULL */
     rd_kafka_topic_partition_list_t *given;            /* what Kafka gave us, or NULL */
     bool partitions_known; /* FETCHING: `given` is what will be assigned */
