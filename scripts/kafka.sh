@@ -33,6 +33,7 @@ usage: scripts/kafka.sh COMMAND [options]
   kill    --dir DIR                   kill -9 it, as a crash does
   status  --dir DIR                   exit 0 and print bootstrap.servers=... if it runs, else 3
   topic   --dir DIR create NAME [--partitions N] [--config KEY=VALUE]...
+  topic   --dir DIR alter NAME --partitions N
   topic   --dir DIR delete NAME | describe [NAME] | list
 
 V is 3 (default), 4 or an exact version that scripts/kafka knows; KAFKA_VERSION in the environment
@@ -312,7 +313,7 @@ topic() {
     shift
     [ $# -eq 0 ] || shift
     case $command in
-    create | delete)
+    alter | create | delete)
         [ $# -gt 0 ] || die 2 "topic $command needs a name"
         arguments=(--topic "$1") && shift
         ;;
@@ -322,7 +323,7 @@ topic() {
         fi
         ;;
     list) ;;
-    *) die 2 "topic: create, delete, describe or list" ;;
+    *) die 2 "topic: alter, create, delete, describe or list" ;;
     esac
     running_pid "$dir" >/dev/null || die 3 "no Kafka runs in $dir"
     set_java 128m "$(fetch "$(cat "$dir/version")")" error
