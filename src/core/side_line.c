@@ -1,36 +1,15 @@
 /* encode_side_line() of encode.h: JSON lines. Written by hand, because the bytes are part of the
  * contract (a replay must write the same ones) and a library's formatting is not. */
 #include "core/encode.h"
+#include "core/utf8.h"
 
 #include <inttypes.h>
-
-/* Length of the UTF-8 sequence at p (1 to 4), or 0 when it is not one: Unicode 15, table 3-7, so no
- * overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_sequence(const unsigned char *p, size_t len)
-{
-    const unsigned char lead = p[0];
-    if (lead < 0x80)
-        return 1;
-    if (lead < 0xc2 || lead > 0xf4)
-        return 0;
-    const size_t need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (len < need)
-        return 0;
-    const unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < need; i++)
-        if (p[i] < 0x80 || p[i] > 0xbf)
-            return 0;
-    return need;
-}
 
 static bool is_text(struct slice value)
 {
     size_t i = 0;
     while (i < value.len) {
-        const size_t n = utf8_sequence((const unsigned char *)value.ptr + i, value.len - i);
+        const size_t n = utf8_sequence_len((const unsigned char *)value.ptr + i, value.len - i);
         if (n == 0 || value.ptr[i] == '\0')
             return false;
         i += n;
@@ -71,7 +50,7 @@ static int json_string(struct buf *out, struct slice text)
     while (rc == 0 && i < text.len) {
         char scratch[7];
         const unsigned char *p = (const unsigned char *)text.ptr + i;
-        const size_t n = utf8_sequence(p, text.len - i);
+        const size_t n = utf8_sequence_len(p, text.len - i);
         const char *instead = n == 0 ? "\xef\xbf\xbd" : json_escape(*p, scratch);
         i += n > 0 ? n : 1;
         if (instead == NULL)

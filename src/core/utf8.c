@@ -2,8 +2,7 @@
 
 #include <stdint.h>
 
-/* Length of the sequence at p, of which `rest` bytes are there; 0 when it is none. */
-static size_t sequence_len(const unsigned char *p, size_t rest)
+size_t utf8_sequence_len(const unsigned char *p, size_t rest)
 {
     const unsigned char lead = p[0];
     if (lead < 0x80)
@@ -40,7 +39,7 @@ bool utf8_valid(struct slice text)
         }
         if (rest == 0)
             break;
-        const size_t len = sequence_len(p, rest);
+        const size_t len = utf8_sequence_len(p, rest);
         if (len == 0)
             return false;
         p += len;

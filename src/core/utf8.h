@@ -7,4 +7,7 @@
 
 bool utf8_valid(struct slice text);
 
+/* Length of the sequence at p (1 to 4), of which `rest` > 0 bytes are there; 0 when it is none. */
+size_t utf8_sequence_len(const unsigned char *p, size_t rest);
+
 #endif
