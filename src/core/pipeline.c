@@ -347,7 +347,7 @@ static void admit_latecomers(struct pipeline *p, int64_t now_ms)
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct partition *part = &p->partitions[i];
-        if (!part->awaits_others && part->position < part->once_end)
+        if (!part->awaits_others && (part->stopped || part->position < part->once_end))
             return;
     }
     for (size_t i = 0; i < p->count; i++) {

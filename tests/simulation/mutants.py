@@ -114,7 +114,7 @@ MUTANTS = [
         ("pipeline.c", "!part->commit.punctuates &&\n               !part->needs_first_record);",
          "!part->commit.punctuates);")]),
     ("latecomer-at-once", "a partition that appears later does not wait for the others", [
-        ("pipeline.c", "        if (!part->awaits_others && part->position < part->once_end)\n"
+        ("pipeline.c", "        if (!part->awaits_others && (part->stopped || part->position < part->once_end))\n"
          "            return;\n", "        UNUSED(part);\n")]),
     ("latecomer-without-punctuation", "a partition that appears later starts without W", [
         ("committer.c", "    if (p->stage->merge.emitted_ms != INT64_MIN) {",

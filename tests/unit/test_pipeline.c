@@ -332,6 +332,29 @@ static void the_frontier_of_other_settings_is_not_taken(void **state)
     rig_deinit(&r);
 }
 
+/* Nor does a partition that appears later begin beside one that these settings cannot read. */
+static void a_latecomer_waits_for_a_stopped_partition(void **state)
+{
+    UNUSED(state);
+    struct rig r;
+    rig_init(&r, 1);
+    r.config.once = r.config.flush = true;
+    r.partitions[0].high = 1;
+    rig_start(&r);
+    rig_settle(&r);
+    rig_row_at(&r, 0, "a", 5);
+    rig_settle(&r);
+    r.partitions[0].low = r.partitions[0].high = 1; /* nothing is left to read */
+    r.config.delay_ms = SECOND;
+    r.count = 2;
+    r.partitions[1].committed = RECORD_NO_OFFSET;
+    rig_start(&r);
+    rig_settle(&r);
+    assert_int_not_equal(r.partitions[0].stopped[0], 0);
+    assert_int_equal(r.partitions[1].committed, RECORD_NO_OFFSET);
+    rig_deinit(&r);
+}
+
 /* Runs of --once that each leave a rejected row behind, while one window stays open: each needs a
  * cut of the side output in the record, which has no room for all of them. */
 static void once_ends_when_the_record_has_no_room(void **state)
@@ -459,6 +482,7 @@ int main(void)
         cmocka_unit_test(what_retention_took_below_the_floor_is_not_missed),
         cmocka_unit_test(the_fingerprint_knows_what_decides_content),
         cmocka_unit_test(the_frontier_of_other_settings_is_not_taken),
+        cmocka_unit_test(a_latecomer_waits_for_a_stopped_partition),
         cmocka_unit_test(once_ends_when_the_record_has_no_room),
         cmocka_unit_test(once_says_that_the_record_has_no_room),
         cmocka_unit_test(absurd_times_are_refused),
