@@ -64,8 +64,8 @@ static void finish(struct http_put *p, struct lake_answer answer)
 
 static enum lake_result result_of_status(int status)
 {
-    if (status >= 200 && status < 300)
-        return LAKE_OK;
+    if (status == 200 || status == 201 || status == 204)
+        return LAKE_OK; /* not the others: 202 promises nothing yet, 207 may hold failures */
     if (status >= 500 || status == 429 || status == 408 || status == 425)
         return LAKE_TRANSIENT;
     if (status == 401 || status == 403 || status == 407)
@@ -76,6 +76,8 @@ static enum lake_result result_of_status(int status)
 static const char *status_text(int status)
 {
     switch (status) {
+    case 202:
+        return "accepted, but it does not say stored";
     case 400:
         return "bad request";
     case 401:

@@ -155,12 +155,13 @@ static void every_status_has_its_meaning(void **state)
         bool slow_down;
     } cases[] = {
         {200, LAKE_OK, false},        {201, LAKE_OK, false},        {204, LAKE_OK, false},
-        {301, LAKE_BROKEN, false},    {307, LAKE_BROKEN, false},    {400, LAKE_BROKEN, false},
-        {401, LAKE_DENIED, false},    {403, LAKE_DENIED, false},    {404, LAKE_BROKEN, false},
-        {405, LAKE_BROKEN, false},    {408, LAKE_TRANSIENT, false}, {411, LAKE_BROKEN, false},
-        {413, LAKE_BROKEN, false},    {429, LAKE_TRANSIENT, true},  {500, LAKE_TRANSIENT, false},
-        {502, LAKE_TRANSIENT, false}, {503, LAKE_TRANSIENT, true},  {504, LAKE_TRANSIENT, false},
-        {507, LAKE_TRANSIENT, false}, {599, LAKE_TRANSIENT, false},
+        {202, LAKE_BROKEN, false},    {207, LAKE_BROKEN, false},    {301, LAKE_BROKEN, false},
+        {307, LAKE_BROKEN, false},    {400, LAKE_BROKEN, false},    {401, LAKE_DENIED, false},
+        {403, LAKE_DENIED, false},    {404, LAKE_BROKEN, false},    {405, LAKE_BROKEN, false},
+        {408, LAKE_TRANSIENT, false}, {411, LAKE_BROKEN, false},    {413, LAKE_BROKEN, false},
+        {429, LAKE_TRANSIENT, true},  {500, LAKE_TRANSIENT, false}, {502, LAKE_TRANSIENT, false},
+        {503, LAKE_TRANSIENT, true},  {504, LAKE_TRANSIENT, false}, {507, LAKE_TRANSIENT, false},
+        {599, LAKE_TRANSIENT, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct http_step step = {.kind = STEP_STATUS, .status = cases[i].status};
