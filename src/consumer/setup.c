@@ -41,7 +41,7 @@ static int read_file(const char *path, size_t max_bytes, struct buf *out, struct
     ASSERT(rc == 0);
     out->len = fread(out->data, 1, max_bytes + 1, file);
     if (ferror(file))
-        rc = err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+        rc = err_set(err, errno == EISDIR ? ERR_CONFIG : ERR_IO, "%s: %s", path, strerror(errno));
     else if (out->len > max_bytes)
         rc = err_set(err, ERR_TOO_LARGE, "%s: larger than %zu bytes", path, max_bytes);
     fclose(file);

@@ -39,6 +39,8 @@ int lake_new(uv_loop_t *loop, const char *url, struct lake **out, struct err *er
     if (url[0] == '\0')
         return err_set(err, ERR_CONFIG, "the lake is empty: give a folder or a URL");
     const size_t n = scheme_length(url);
+    if (n == 0 && (strncasecmp(url, "http:", 5) == 0 || strncasecmp(url, "https:", 6) == 0))
+        return err_set(err, ERR_CONFIG, "lake URL: write http://host/path, with both slashes");
     if (n == 0 && strstr(url, "://") == NULL)
         return lake_file_ops.open(loop, url, out, err);
     for (size_t i = 0; i < ARRAY_LEN(families); i++)

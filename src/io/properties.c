@@ -125,6 +125,7 @@ static int open_error(const char *path, struct err *err)
 {
     const int code = errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND
                      : errno == EACCES || errno == EPERM ? ERR_PERMISSION
+                     : errno == EISDIR                   ? ERR_CONFIG
                                                          : ERR_IO;
     return err_set(err, code, "cannot read %s: %s", path, strerror(errno));
 }

@@ -75,13 +75,16 @@ class CommandLine(unittest.TestCase):
                 ("broken.json", NEEDED + ["--schema", broken]),
                 ("no.json", NEEDED + ["--schema", no_json]),
                 ("/nowhere/p", NEEDED + ["--config", "/nowhere/p"]),
+                ("Is a directory", NEEDED + ["--schema", self.dir]),
+                ("Is a directory", NEEDED + ["--config", self.dir]),
                 ("bootstrap.servers", NEEDED + ["--config", typo]),
                 ("typo.properties:2", NEEDED + ["--config", typo]),
                 ("line.properties:3", NEEDED + ["--config", no_equals]),
                 ("has no bootstrap.servers", ["-t", "t", "-G", "g", "--lake", "/l", "-F", empty]),
                 ("session.timeout.ms", NEEDED + ["-X", "session.timeout.ms=soon"]),
                 ("did you mean", NEEDED + ["-X", "sesion.timeout.ms=5"]),
-                ("ftp", NEEDED + ["--lake", "ftp://host/x"])]:
+                ("ftp", NEEDED + ["--lake", "ftp://host/x"]),
+                ("with both slashes", NEEDED + ["--lake", "http:user:secret@host/x"])]:
             self.refused(78, says, args)
 
     def test_a_bad_variable_is_78(self):
