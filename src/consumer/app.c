@@ -319,6 +319,7 @@ static void forget_assignment(struct app *app)
     app->partitions = NULL;
     app->partition_count = 0;
     app->held = false;
+    app->conflict = false;
 }
 
 static void on_assigned(void *arg, const struct pipeline_partition *partitions, size_t count)
