@@ -367,10 +367,12 @@ static void count_memory(struct pipeline *p)
         p->memory_bytes += partition_memory_bytes(&p->partitions[i]);
 }
 
-/* Waiting for an upload or a punctuation, which may free memory? */
+/* Waiting for an upload or a punctuation, which may free memory? A punctuation is to come also
+ * where only the clock is missing. */
 static bool is_waiting(const struct pipeline *p)
 {
-    bool waiting = p->stage.outbox.store_count > 0;
+    bool waiting = p->stage.outbox.store_count > 0 ||
+                   punctuate_awaits_silence(&p->stage, p->partitions, p->count);
     for (size_t i = 0; i < p->count; i++)
         waiting = waiting || p->partitions[i].commit.punctuates;
     return waiting;
@@ -413,7 +415,8 @@ static bool is_held_back(const struct pipeline *p, const struct partition *part)
     const size_t limit = p->config.memory_limit_bytes;
     if (limit == 0 || p->memory_bytes < limit / 2)
         return false;
-    return p->memory_bytes >= limit || !is_furthest_behind(p, part);
+    /* at the limit only to hear whether one at its end, for which the others wait, is silent */
+    return !is_furthest_behind(p, part) || (p->memory_bytes >= limit && !part->at_end);
 }
 
 /* Silence counts only while it can be heard: behind the end that was told last there may be records

@@ -144,3 +144,19 @@ int64_t punctuate(struct stage *stage, struct partition *partitions, size_t coun
     }
     return next;
 }
+
+bool punctuate_awaits_silence(const struct stage *stage, const struct partition *partitions,
+                              size_t count)
+{
+    int64_t lowest = INT64_MAX; /* W of those that are not at their end */
+    if (stage->config->once || stage->config->idle_timeout_ms == PIPELINE_OFF)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!partitions[i].at_end && partitions[i].watermark_ms < lowest)
+            lowest = partitions[i].watermark_ms;
+    const int64_t worth_ms = lowest == INT64_MAX ? WATERMARK_NONE : round_down(stage, lowest);
+    for (size_t i = 0; i < count; i++)
+        if (partitions[i].at_end && !partitions[i].stopped && partitions[i].watermark_ms < worth_ms)
+            return true;
+    return false;
+}

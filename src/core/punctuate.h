@@ -19,4 +19,9 @@
 int64_t punctuate(struct stage *stage, struct partition *partitions, size_t count,
                   int64_t assigned_ms, int64_t now_ms, bool *settled);
 
+/* Is a partition at its end, and only not silent long enough for a punctuation that would raise its
+ * W? Then windows wait for the clock. */
+bool punctuate_awaits_silence(const struct stage *stage, const struct partition *partitions,
+                              size_t count);
+
 #endif

@@ -109,6 +109,36 @@ static void at_the_memory_limit_it_waits_or_stops(void **state)
     rig_deinit(&r);
 }
 
+/* In catch-up a partition at its end holds the windows back until it counts as idle: it is waited
+ * for, and heard, or every start would end at the limit. */
+static void at_the_memory_limit_silence_is_waited_for(void **state)
+{
+    UNUSED(state);
+    struct rig r;
+    rig_init(&r, 2);
+    r.config.memory_limit_bytes = 2 << 20;
+    r.config.idle_timeout_ms = MINUTE;
+    rig_start(&r);
+    rig_settle(&r);
+    rig_end_of_log(&r, 0);
+    rig_row_at(&r, 1, "a", 5);
+    for (int i = 0; i < 100000 && rig_may_read(&r, 1); i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "g%d", i);
+        rig_row_at(&r, 1, id, 30 + i / 10);
+    }
+    assert_int_equal(r.partitions[0].stopped[0], 0);
+    assert_true(rig_may_read(&r, 0));
+    r.now_ms += MINUTE;
+    rig_step(&r, (struct pipeline_event){.kind = EVENT_TICK});
+    rig_answer_commits(&r);
+    assert_true(r.store_count > 0);
+    rig_settle(&r);
+    assert_int_equal(r.partitions[0].stopped[0], 0);
+    assert_true(rig_may_read(&r, 1));
+    rig_deinit(&r);
+}
+
 /* What cannot be heard is no silence: while the shell reads nothing, records may lie behind the end
  * that was told last. */
 static void no_partition_is_silent_while_the_shell_does_not_read(void **state)
@@ -474,6 +504,7 @@ int main(void)
         cmocka_unit_test(no_partition_is_silent_while_the_shell_does_not_read),
         cmocka_unit_test(those_ahead_wait_above_half_of_the_memory),
         cmocka_unit_test(at_the_memory_limit_it_waits_or_stops),
+        cmocka_unit_test(at_the_memory_limit_silence_is_waited_for),
         cmocka_unit_test(another_content_in_the_lake_stops_everything),
         cmocka_unit_test(a_log_that_cannot_be_read_stops_its_partition),
         cmocka_unit_test(an_old_end_of_the_log_is_no_news),
