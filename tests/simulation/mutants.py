@@ -161,13 +161,13 @@ MUTANTS = [
     ("late-after", "a row whose last window ends exactly at W is not late", [
         ("partition.c", "    if (last_end_ms <= p->watermark_ms) {",
          "    if (last_end_ms < p->watermark_ms) {"),
-        ("panes.c", "    ASSERT(i >= ps->closed);\n", "")]),
+        ("panes.c", "    ASSERT(i >= ps->closed && (", "    ASSERT((")]),
     ("w-by-first-row", "W advances with the first row of a message only", [
         ("partition.c", "    partition_raise(p, row->event_ms - c->delay_ms);",
          "    if (row->number == 0)\n        partition_raise(p, row->event_ms - c->delay_ms);")]),
     ("w-by-rejected", "a rejected row advances W", [
-        ("partition.c", "        p->counters.rejected[row->reject]++;",
-         "        p->counters.rejected[row->reject]++;\n"
+        ("partition.c", "        p->counters.rejected[reject]++;",
+         "        p->counters.rejected[reject]++;\n"
          "        partition_raise(p, p->watermark_ms + (p->watermark_ms > 0 ? 5000 : 0));")]),
     ("late-answers-count", "an answer for an object of an earlier assignment is taken for a new one", [
         ("outbox.c", "    object->id = ++o->last_id;", "    object->id = 1 + o->store_count;")]),
