@@ -27,14 +27,14 @@
 /* Punctuations that fit: of 24 bytes each, which is less than 10^9 records above L and a time
  * between 2001 and 2286. Of longer ones fewer do. */
 #define COMMIT_MAX_CUTS (COMMIT_CUT_BYTES / 24)
-/* A record that holds as many gets no further ones that only cut the side output: what is left is
- * for those that raise W, without which windows would wait. */
+/* A record that holds as many gets no further ones that only cut side output and raw layer: what is
+ * left is for those that raise W, without which windows would wait. */
 #define COMMIT_MAX_SIDE_CUTS 16
 
 #define WATERMARK_NONE INT64_MIN /* no event time seen yet */
 
 /* A punctuation: at `offset` the watermark is at least `watermark_ms`. Where it applies, the side
- * object that is open is cut as well; WATERMARK_NONE: only that. */
+ * object and the raw chunk that are open are cut as well; WATERMARK_NONE: only that. */
 struct commit_cut {
     int64_t offset;
     int64_t watermark_ms;

@@ -39,7 +39,7 @@ bool committer_offer(struct partition *p, int64_t now_ms, bool hurry)
     if (!hurry && now_ms < c->pace_ms)
         return true;
     struct commit_record r;
-    partition_settle_side(p);
+    partition_settle(p);
     partition_record(p, &r);
     const bool fits = prepare(p, &r, COMMIT_MAX_BYTES);
     ASSERT(fits); /* punctuations leave room, and only leave the record */
@@ -55,7 +55,7 @@ bool committer_punctuate(struct partition *p, const struct commit_cut *cut, int6
     struct commit_record r;
     if (c->in_flight || c->punctuates || now_ms < c->retry_ms)
         return false;
-    partition_settle_side(p);
+    partition_settle(p);
     partition_record(p, &r);
     struct commit_cut *last = r.cut_count > 0 ? &r.cuts[r.cut_count - 1] : NULL;
     if (last != NULL && last->offset == cut->offset) {

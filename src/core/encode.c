@@ -234,6 +234,7 @@ int encode_object(const struct schema *schema, const struct object *object, stru
     case OBJECT_MINI_BATCH:
         return encode_batch(schema, object, out, report);
     case OBJECT_SIDE:
+    case OBJECT_RAW:
         report->rows = object->rows;
         return buf_append(out, object->lines.data, object->lines.len);
     }

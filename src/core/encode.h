@@ -1,5 +1,5 @@
 /* encode.h -- the bytes of an object: CSV of a mini-batch, JSON lines of a side
- * object, gzip of both.
+ * or raw object, gzip of them.
  *
  * Pure functions of their arguments; called on worker threads. The CSV is byte
  * for byte what pandas' to_csv writes for the same table: header, a leading row
@@ -35,5 +35,12 @@ int encode_gzip(struct slice plain, int level, struct buf *out) MUST_CHECK;
  * ERR_TOO_LARGE, then nothing was appended. */
 int encode_side_line(struct buf *out, const char *topic, int32_t partition, int64_t offset,
                      uint32_t row, enum reject_reason reason, struct slice value) MUST_CHECK;
+
+/* One line of a raw object, with its '\n': {"topic":..,"partition":..,"offset":..,
+ * "timestamp_ms":..,"key":..,"value":..}; "key_base64" and "value_base64" where the bytes are not
+ * UTF-8 (or hold a NUL), null for a timestamp, key or value that the record does not have (a key
+ * without ptr). 0 or ERR_TOO_LARGE, then nothing was appended. */
+int encode_raw_line(struct buf *out, const char *topic, int32_t partition,
+                    const struct record *record) MUST_CHECK;
 
 #endif

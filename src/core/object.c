@@ -57,3 +57,17 @@ char *object_side_name(const char *side_prefix, const char *topic, int32_t parti
                               partition, first_offset);
     return take_name(&name, rc);
 }
+
+char *object_raw_name(const char *raw_prefix, const char *topic, int32_t partition,
+                      int64_t first_offset, int64_t timestamp_ms)
+{
+    const bool dated = timestamp_ms >= TIMEFMT_FIRST_MS && timestamp_ms < TIMEFMT_END_MS;
+    struct timefmt_civil day;
+    struct buf name;
+    timefmt_from_ms(dated ? timestamp_ms : 0, &day);
+    buf_init(&name, OBJECT_NAME_MAX_BYTES + 1);
+    const int rc =
+        buf_printf(&name, "%s/%s/%04d/%02d/%02d/%" PRId32 "-%" PRId64 ".jsonl.gz", raw_prefix,
+                   topic, day.year, day.month, day.day, partition, first_offset);
+    return take_name(&name, rc);
+}

@@ -18,7 +18,8 @@
 
 enum object_kind {
     OBJECT_MINI_BATCH, /* gzip CSV of one window */
-    OBJECT_SIDE        /* gzip JSON lines of late and rejected rows */
+    OBJECT_SIDE,       /* gzip JSON lines of late and rejected rows */
+    OBJECT_RAW         /* gzip JSON lines of messages as they came */
 };
 
 struct object {
@@ -27,9 +28,9 @@ struct object {
     char *name;                             /* path in the lake, with '/', no leading '/', owned */
     int64_t window_start_ms, window_end_ms; /* of a mini-batch */
     struct groups *groups;                  /* of a mini-batch, owned, sorted */
-    struct buf lines;                       /* of a side object: finished JSON lines, owned */
-    uint64_t rows;                          /* data rows that the object will hold */
-    int32_t partition; /* of a side object or a partition's mini-batch; else -1 */
+    struct buf lines;  /* of a side or raw object: finished JSON lines, owned */
+    uint64_t rows;     /* data rows that the object will hold */
+    int32_t partition; /* of a side or raw object or a partition's mini-batch; else -1 */
 };
 
 void object_free(struct object *o); /* NULL is a no-op */
@@ -43,5 +44,10 @@ char *object_batch_name(const char *prefix, int64_t start_ms, int64_t end_ms, in
 /* `<side prefix>/<topic>-<partition>-<first offset>.jsonl.gz`. */
 char *object_side_name(const char *side_prefix, const char *topic, int32_t partition,
                        int64_t first_offset);
+
+/* `<raw prefix>/<topic>/YYYY/MM/DD/<partition>-<first offset>.jsonl.gz`, the day of the first
+ * record's timestamp in UTC; 1970/01/01 where it has none, or one outside the years 0 to 9999. */
+char *object_raw_name(const char *raw_prefix, const char *topic, int32_t partition,
+                      int64_t first_offset, int64_t timestamp_ms);
 
 #endif

@@ -13,7 +13,7 @@ struct outbox_store {
     uint64_t id;
     enum object_kind kind;
     int64_t end_ms;   /* of a mini-batch */
-    size_t partition; /* index, of a side object */
+    size_t partition; /* index, of a side or raw object */
     char *name;       /* for messages */
 };
 
@@ -32,7 +32,7 @@ void outbox_begin(struct outbox *o); /* a new step: actions not taken are freed 
 
 void outbox_read(struct outbox *o, int32_t partition, int64_t offset);
 /* Takes the object and gives it its id, which is returned; `index` is the partition's for a side
- * object. */
+ * or raw object. */
 uint64_t outbox_store(struct outbox *o, struct object *object, size_t index);
 void outbox_commit(struct outbox *o, int32_t partition, int64_t offset, struct slice metadata);
 void outbox_stop(struct outbox *o, int32_t partition, int code, const char *reason);

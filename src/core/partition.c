@@ -44,6 +44,7 @@ static void resume(struct partition *p, const struct commit_record *r)
     p->position = r->floor;
     p->watermark_ms = r->watermark_ms;
     p->side.durable_offset = r->side_offset;
+    p->raw.durable_offset = r->raw_offset;
     p->last_offset = r->check_offset;
     p->last_check = r->check;
     p->verify_offset = r->check_offset;
@@ -111,6 +112,7 @@ void partition_init(struct partition *p, struct stage *stage, size_t index,
     buf_init(&p->commit.done_text, COMMIT_MAX_BYTES);
     panes_init(&p->panes, stage->config->schema, stage->shape);
     side_init(&p->side, from->low);
+    raw_init(&p->raw, from->low);
     if (from->committed == RECORD_NO_OFFSET)
         p->needs_first_record = true;
     else
@@ -121,6 +123,7 @@ void partition_deinit(struct partition *p)
 {
     panes_deinit(&p->panes);
     side_deinit(&p->side);
+    raw_deinit(&p->raw);
     buf_deinit(&p->commit.text);
     buf_deinit(&p->commit.done_text);
     mem_free(p->cuts);
@@ -140,7 +143,7 @@ static void cut_side(struct partition *p)
     const struct origin origin = p->side.origin;
     struct object *object = side_cut(&p->side, c->side_prefix, c->topic, p->id);
     if (object != NULL)
-        side_sent(&p->side, outbox_store(&p->stage->outbox, object, p->index), &origin);
+        pending_add(&p->side.pending, outbox_store(&p->stage->outbox, object, p->index), &origin);
 }
 
 /* Which multiple of the slide W has passed; before the first row it is none of them. */
@@ -149,6 +152,24 @@ static int64_t slide_cell(const struct partition *p)
     return p->watermark_ms == WATERMARK_NONE
                ? INT64_MIN
                : timefmt_floor(p->watermark_ms, p->stage->shape.slide_ms);
+}
+
+/* ---- raw layer ---- */
+
+static void cut_raw(struct partition *p)
+{
+    const struct pipeline_config *c = p->stage->config;
+    const struct origin origin = p->raw.origin;
+    struct object *object = raw_cut(&p->raw, c->raw_prefix, c->topic, p->id);
+    if (object != NULL)
+        pending_add(&p->raw.pending, outbox_store(&p->stage->outbox, object, p->index), &origin);
+}
+
+/* The log is read up to `position`: what of it is complete goes. */
+static void pass_raw(struct partition *p, int64_t position)
+{
+    if (raw_is_complete(&p->raw, position))
+        cut_raw(p);
 }
 
 /* ---- watermark and contribution ---- */
@@ -182,6 +203,7 @@ void partition_apply_cuts(struct partition *p, int64_t upto_offset)
          p->next_cut++) {
         partition_raise(p, p->cuts[p->next_cut].watermark_ms);
         cut_side(p);
+        cut_raw(p);
     }
 }
 
@@ -191,6 +213,7 @@ void partition_punctuate(struct partition *p, const struct commit_cut *cut)
     keep_cut(p, cut);
     partition_raise(p, cut->watermark_ms);
     cut_side(p);
+    cut_raw(p);
     p->next_cut = p->cut_count;
 }
 
@@ -299,18 +322,37 @@ static void judge(struct partition *p, struct message *m, const struct row *row)
     partition_raise(p, row->event_ms - c->delay_ms);
 }
 
+/* The message as it came, unless it is durable already. */
+static void keep_raw(struct partition *p, struct message *m)
+{
+    const struct pipeline_config *c = p->stage->config;
+    const struct record *record = m->record;
+    if (record->offset < p->raw.durable_offset)
+        return;
+    const struct origin *origin = p->raw.rows == 0 ? origin_of(m) : &m->origin;
+    if (raw_add(&p->raw, c->topic, p->id, record, origin, c->raw_chunk_records) != 0)
+        partition_stop(p, ERR_TOO_LARGE,
+                       "partition %" PRId32 " of %s: the message at offset %" PRId64
+                       " is too large for the raw layer (%zu bytes)",
+                       p->id, c->topic, record->offset, record->key.len + record->value.len);
+}
+
 static void read_message(struct partition *p, const struct record *record, const struct row *rows,
                          size_t count)
 {
+    pass_raw(p, record->offset);
     partition_apply_cuts(p, record->offset);
     struct message m = {.record = record, .origin = {record->offset, p->watermark_ms, 0}};
     const int64_t cell = slide_cell(p);
     for (size_t i = 0; i < count && !p->stopped; i++)
         judge(p, &m, &rows[i]);
+    if (p->stage->config->raw && !p->stopped)
+        keep_raw(p, &m);
     if (p->stopped)
         return; /* in the middle of a message: nothing of it may pass the floor */
     p->counters.messages++;
     p->position = record->offset + 1;
+    pass_raw(p, p->position);
     if (slide_cell(p) != cell || side_is_full(&p->side))
         cut_side(p);
     partition_apply_cuts(p, p->position);
@@ -358,6 +400,7 @@ void partition_end_of_log(struct partition *p, int64_t offset)
         return;
     p->position = offset; /* what lies between is a gap: transaction markers, aborted records */
     p->at_end = true;
+    pass_raw(p, p->position);
     partition_apply_cuts(p, p->position);
 }
 
@@ -368,28 +411,35 @@ bool partition_is_done(const struct partition *p)
 
 /* ---- the record ---- */
 
-void partition_settle_side(struct partition *p)
+void partition_settle(struct partition *p)
 {
     struct origin first = {.offset = p->position};
     side_first(&p->side, &first);
     if (first.offset > p->side.durable_offset)
         p->side.durable_offset = first.offset;
+
+    struct origin chunk = {.offset = p->position};
+    raw_first(&p->raw, &chunk);
+    if (chunk.offset > p->raw.durable_offset)
+        p->raw.durable_offset = chunk.offset;
 }
 
 void partition_record(const struct partition *p, struct commit_record *r)
 {
     struct origin floor = {p->position, p->watermark_ms, 0};
-    struct origin side;
+    struct origin side, chunk;
     panes_lowest_origin(&p->panes, &floor);
     if (side_first(&p->side, &side) && side.offset < floor.offset)
         floor = side;
+    if (raw_first(&p->raw, &chunk) && chunk.offset < floor.offset)
+        floor = chunk;
     const bool at_position = floor.offset == p->position;
 
     r->floor = floor.offset;
     r->watermark_ms = floor.watermark_ms;
     r->frontier_ms = p->stage->frontier_ms;
     r->side_offset = p->side.durable_offset;
-    r->raw_offset = RECORD_NO_OFFSET;
+    r->raw_offset = p->stage->config->raw ? p->raw.durable_offset : RECORD_NO_OFFSET;
     r->check_offset = at_position ? p->last_offset : floor.offset;
     r->check = at_position ? p->last_check : floor.check;
     if (r->check_offset == RECORD_NO_OFFSET)
@@ -403,6 +453,6 @@ void partition_record(const struct partition *p, struct commit_record *r)
 
 size_t partition_memory_bytes(const struct partition *p)
 {
-    return sizeof(*p) + panes_memory_bytes(&p->panes) + p->side.lines.cap +
+    return sizeof(*p) + panes_memory_bytes(&p->panes) + p->side.lines.cap + p->raw.lines.cap +
            p->cut_cap * sizeof(*p->cuts);
 }

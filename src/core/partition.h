@@ -13,6 +13,7 @@
 #include "core/outbox.h"
 #include "core/panes.h"
 #include "core/pipeline.h"
+#include "core/raw.h"
 #include "core/side.h"
 
 /* What the partitions of a pipeline share. */
@@ -52,6 +53,7 @@ struct partition {
     int64_t next_end_ms; /* smallest end above contributed_ms of a window with rows, or INT64_MAX */
     struct panes panes;
     struct side side;
+    struct raw raw; /* empty where the raw layer is off */
 
     struct commit_cut *cuts; /* committed punctuations at or above the floor, by offset */
     size_t cut_count, cut_cap;
@@ -102,8 +104,8 @@ void partition_punctuate(struct partition *p, const struct commit_cut *cut);
 /* The record as of now. */
 void partition_record(const struct partition *p, struct commit_record *record);
 
-/* S rises to what is durable now; called before partition_record(). */
-void partition_settle_side(struct partition *p);
+/* S and R rise to what is durable now; called before partition_record(). */
+void partition_settle(struct partition *p);
 
 void partition_stop(struct partition *p, int code, const char *format, ...) FORMAT_PRINTF(3, 4);
 

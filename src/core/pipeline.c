@@ -93,6 +93,8 @@ int pipeline_check_config(const struct pipeline_config *c, struct err *err)
                        PIPELINE_MAX_PANES, shape.pane_ms);
     if (c->flush && !c->once)
         return err_set(err, ERR_USAGE, "--flush goes with --once");
+    if (c->raw && (c->raw_chunk_records < 1 || c->raw_chunk_records > RAW_MAX_CHUNK_RECORDS))
+        return err_set(err, ERR_USAGE, "--batch-size must be 1 to %d", RAW_MAX_CHUNK_RECORDS);
     return check_punctuations(c, err);
 }
 
@@ -100,15 +102,18 @@ uint64_t pipeline_fingerprint(const struct pipeline_config *c)
 {
     struct buf text;
     buf_init(&text, 64 * 1024);
-    const int rc = buf_printf(
-        &text,
-        "content=%d scope=%s topic=%s duration=%" PRId64 " slide=%" PRId64 " delay=%" PRId64
-        " skew=%" PRId64 " schema=%016" PRIx64 "%016" PRIx64
-        " message=%d rows=%d field=%d columns=%d side=%d/%d",
-        PIPELINE_CONTENT_VERSION, c->partition_scope ? "partition" : "topic", c->topic,
-        c->duration_ms, c->slide_ms, c->delay_ms, c->max_future_skew_ms, c->schema->fingerprint[0],
-        c->schema->fingerprint[1], DECODE_MAX_MESSAGE_BYTES, DECODE_MAX_ROWS,
-        DECODE_MAX_FIELD_BYTES, SPLIT_MAX_COLUMNS, SIDE_MAX_ROWS, SIDE_MAX_BYTES);
+    int rc = buf_printf(&text,
+                        "content=%d scope=%s topic=%s duration=%" PRId64 " slide=%" PRId64
+                        " delay=%" PRId64 " skew=%" PRId64 " schema=%016" PRIx64 "%016" PRIx64
+                        " message=%d rows=%d field=%d columns=%d side=%d/%d",
+                        PIPELINE_CONTENT_VERSION, c->partition_scope ? "partition" : "topic",
+                        c->topic, c->duration_ms, c->slide_ms, c->delay_ms, c->max_future_skew_ms,
+                        c->schema->fingerprint[0], c->schema->fingerprint[1],
+                        DECODE_MAX_MESSAGE_BYTES, DECODE_MAX_ROWS, DECODE_MAX_FIELD_BYTES,
+                        SPLIT_MAX_COLUMNS, SIDE_MAX_ROWS, SIDE_MAX_BYTES);
+    if (rc == 0 &&
+        c->raw) /* without it, what decides content is what it was before there was one */
+        rc = buf_printf(&text, " raw=%" PRId64 "/%d", c->raw_chunk_records, RAW_MAX_BYTES);
     ASSERT(rc == 0);
     const uint64_t fingerprint = XXH3_64bits(text.data, text.len);
     buf_deinit(&text);
@@ -232,10 +237,17 @@ static void on_stored(struct pipeline *p, uint64_t object_id)
     struct outbox_store store;
     if (!outbox_take_store(&p->stage.outbox, object_id, &store))
         return; /* of an earlier assignment */
-    if (store.kind == OBJECT_SIDE)
-        side_stored(&p->partitions[store.partition].side, object_id);
-    else
+    switch (store.kind) {
+    case OBJECT_MINI_BATCH:
         p->batches_stored++;
+        break;
+    case OBJECT_SIDE:
+        pending_stored(&p->partitions[store.partition].side.pending, object_id);
+        break;
+    case OBJECT_RAW:
+        pending_stored(&p->partitions[store.partition].raw.pending, object_id);
+        break;
+    }
     mem_free(store.name);
 }
 
@@ -391,8 +403,8 @@ static void watch_memory(struct pipeline *p)
     struct err err;
     err_set(&err, ERR_TOO_LARGE,
             "the open windows hold %zu MiB, more than the %zu MiB that --memory-limit leaves them: "
-            "raise it, or shorten --duration or --delay",
-            p->memory_bytes >> 20, limit >> 20);
+            "raise it, or shorten --duration or --delay%s",
+            p->memory_bytes >> 20, limit >> 20, p->config.raw ? ", or lower --batch-size" : "");
     stop_all(p, ERR_TOO_LARGE, err.text);
 }
 

@@ -42,6 +42,9 @@ struct pipeline_config {
     const char *topic;
     const char *prefix;          /* of mini-batches, without slashes at the ends */
     const char *side_prefix;     /* of side output */
+    const char *raw_prefix;      /* of the raw layer; with raw */
+    bool raw;                    /* write the messages as they came, too */
+    int64_t raw_chunk_records;   /* with raw: a chunk ends at each multiple of it */
     bool partition_scope;        /* object names carry the partition */
     int64_t duration_ms;         /* > 0 */
     int64_t slide_ms;            /* 0 < slide <= duration */
@@ -219,7 +222,7 @@ void pipeline_view(const struct pipeline *p, size_t index, struct pipeline_view 
 void pipeline_totals(const struct pipeline *p, struct pipeline_totals *totals);
 
 /* Fingerprint of everything that decides content: scope, topic, duration, slide, delay, skew,
- * schema, limits, content version. */
+ * schema, raw layer, limits, content version. */
 uint64_t pipeline_fingerprint(const struct pipeline_config *config);
 
 #endif

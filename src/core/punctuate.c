@@ -90,13 +90,22 @@ static int64_t next_change(const struct partition *p, const struct pipeline_conf
     return next;
 }
 
-/* May another punctuation go into the record that only cuts the side output? Where not, the rows
- * stay open and hold the floor back; a later cut takes them along. */
+/* May another punctuation go into the record that only cuts the side output and the raw layer?
+ * Where not, what is open stays open and holds the floor back; a later cut takes it along. */
 static bool has_room_for_side_cut(const struct partition *p)
 {
     struct commit_record r;
     partition_record(p, &r);
     return r.cut_count < COMMIT_MAX_SIDE_CUTS || r.cuts[r.cut_count - 1].offset == p->position;
+}
+
+/* Is something open that a punctuation should cut? A raw chunk does not wait for the others:
+ * nothing of theirs is in it. */
+static bool wants_cut(const struct partition *p, const struct pipeline_config *c, bool closing,
+                      int64_t now_ms)
+{
+    const bool silent = closing || (!c->once && silent_since(p, c->idle_close_ms, now_ms));
+    return (closing && p->side.rows > 0) || (silent && p->raw.rows > 0);
 }
 
 /* With --once nothing more will come that could make room. */
@@ -130,7 +139,7 @@ int64_t punctuate(struct stage *stage, struct partition *partitions, size_t coun
         }
         const bool quiet = closing || is_silent(p, c, now_ms);
         const bool raises = quiet && watermark_ms > p->watermark_ms;
-        const bool cuts = closing && p->side.rows > 0 && has_room_for_side_cut(p);
+        const bool cuts = wants_cut(p, c, closing, now_ms) && has_room_for_side_cut(p);
         if (held || p->stopped || !(raises || cuts))
             continue;
         *settled = false;

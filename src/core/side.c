@@ -12,7 +12,7 @@ void side_init(struct side *s, int64_t durable_offset)
 void side_deinit(struct side *s)
 {
     buf_deinit(&s->lines);
-    mem_free(s->pending);
+    pending_deinit(&s->pending);
     *s = (struct side){.durable_offset = s->durable_offset};
 }
 
@@ -48,33 +48,11 @@ struct object *side_cut(struct side *s, const char *prefix, const char *topic, i
     return o;
 }
 
-void side_sent(struct side *s, uint64_t object_id, const struct origin *origin)
-{
-    if (s->pending_count == s->pending_cap) {
-        s->pending_cap = s->pending_cap > 0 ? s->pending_cap * 2 : 8;
-        s->pending = mem_realloc(s->pending, s->pending_cap * sizeof(*s->pending));
-    }
-    s->pending[s->pending_count++] = (struct side_pending){object_id, *origin};
-}
-
-void side_stored(struct side *s, uint64_t object_id)
-{
-    for (size_t i = 0; i < s->pending_count; i++)
-        if (s->pending[i].object_id == object_id) {
-            s->pending[i] = s->pending[--s->pending_count];
-            return;
-        }
-}
-
 bool side_first(const struct side *s, struct origin *first)
 {
-    bool found = s->rows > 0;
-    if (found)
+    if (pending_first(&s->pending, first)) /* what is open lies above them */
+        return true;
+    if (s->rows > 0)
         *first = s->origin;
-    for (size_t i = 0; i < s->pending_count; i++)
-        if (!found || s->pending[i].origin.offset < first->offset) {
-            *first = s->pending[i].origin;
-            found = true;
-        }
-    return found;
+    return s->rows > 0;
 }

@@ -9,7 +9,7 @@
 #define TURNSTILE_CORE_SIDE_H
 
 #include "core/object.h"
-#include "core/panes.h"
+#include "core/pending.h"
 #include "core/record.h"
 
 /* Raising either makes fewer, larger objects and more to re-read after a crash. Part of what
@@ -17,18 +17,12 @@
 #define SIDE_MAX_ROWS 1000
 #define SIDE_MAX_BYTES (4 * 1024 * 1024) /* soft: one message more */
 
-struct side_pending {
-    uint64_t object_id;
-    struct origin origin;
-};
-
 struct side {
-    int64_t durable_offset;       /* S: rows of messages below are durable; never falls */
-    struct buf lines;             /* of the object being filled */
-    uint64_t rows;                /* in it; 0: none is open */
-    struct origin origin;         /* of its first row */
-    struct side_pending *pending; /* handed out, not acknowledged */
-    size_t pending_count, pending_cap;
+    int64_t durable_offset; /* S: rows of messages below are durable; never falls */
+    struct buf lines;       /* of the object being filled */
+    uint64_t rows;          /* in it; 0: none is open */
+    struct origin origin;   /* of its first row */
+    struct pending pending;
 };
 
 void side_init(struct side *s, int64_t durable_offset);
@@ -41,12 +35,8 @@ void side_add(struct side *s, const char *topic, int32_t partition, const struct
 /* Is the open object full? Asked at the end of a message. */
 bool side_is_full(const struct side *s);
 
-/* The open object, to be stored and then announced with side_sent(); NULL when none is open. */
+/* The open object, to be stored and then announced with pending_add(); NULL when none is open. */
 struct object *side_cut(struct side *s, const char *prefix, const char *topic, int32_t partition);
-void side_sent(struct side *s, uint64_t object_id, const struct origin *origin);
-
-/* Its store was acknowledged. */
-void side_stored(struct side *s, uint64_t object_id);
 
 /* Origin of the first row that is not durable; false: there is none. */
 bool side_first(const struct side *s, struct origin *first);

@@ -52,16 +52,14 @@ static void send_store(struct life *l, unsigned pipe, struct object *object)
         .pipe = pipe,
         .id = object->id,
         .name = mem_strdup(object->name),
-        .object = {.name = mem_strdup(object->name),
-                   .len = content.len,
-                   .side = object->kind == OBJECT_SIDE},
+        .object = {.name = mem_strdup(object->name), .len = content.len, .kind = object->kind},
         .end_ms = object->window_end_ms,
-        .partition = object->kind == OBJECT_SIDE ? (unsigned)object->partition : 0,
+        .partition = object->kind == OBJECT_MINI_BATCH ? 0 : (unsigned)object->partition,
     };
     store.object.content = buf_take(&content);
     hash_bytes(l, store.name, strlen(store.name));
     hash_bytes(l, store.object.content, store.object.len);
-    if (store.object.side)
+    if (store.object.kind != OBJECT_MINI_BATCH)
         sscanf(strrchr(store.name, '-'), "-%" SCNd64, &store.first_offset);
     world_trace(l->world, "  -> store %s (id %" PRIu64 ", %" PRIu64 " rows)", store.name, store.id,
                 object->rows);
@@ -85,12 +83,17 @@ static void check_durable(struct life *l, unsigned pipe, unsigned partition,
         const struct life_store *store = &l->stores[i];
         if (store->pipe != pipe || store->landed || world_has(l->world, store->name))
             continue;
-        if (!store->object.side && store->end_ms <= record->frontier_ms)
+        const enum object_kind kind = store->object.kind;
+        if (kind == OBJECT_MINI_BATCH && store->end_ms <= record->frontier_ms)
             world_violation(l->world, "p%u: U passes %s, which is not durable", partition,
                             store->name);
-        if (store->object.side && store->partition == partition &&
-            store->first_offset < record->side_offset)
-            world_violation(l->world, "p%u: S passes %s, which is not durable", partition,
+        if (kind == OBJECT_MINI_BATCH || store->partition != partition)
+            continue;
+        if (store->first_offset < (kind == OBJECT_SIDE ? record->side_offset : record->raw_offset))
+            world_violation(l->world, "p%u: %c passes %s, which is not durable", partition,
+                            kind == OBJECT_SIDE ? 'S' : 'R', store->name);
+        if (store->first_offset < record->floor)
+            world_violation(l->world, "p%u: L passes %s, which is not durable", partition,
                             store->name);
     }
 }

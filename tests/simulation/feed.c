@@ -96,6 +96,8 @@ void feed_draw_config(struct feed_config *c, struct rng *rng)
     if (rng_chance(rng, 50))
         c->start_ms += (int64_t)rng_below(rng, 86400) * SECOND;
     c->rows = RNG_PICK(rng, rows);
+    static const int64_t chunks[] = {1, 3, 10, 40, 1000};
+    c->raw_chunk_records = rng_chance(rng, 33) ? RNG_PICK(rng, chunks) : 0;
     c->storm = rng_below(rng, 300) == 0;
     if (c->storm) {
         c->rows = 5000;
@@ -399,12 +401,25 @@ static int64_t draw_gap(struct rng *rng)
     return rng_chance(rng, 90) ? 0 : 1 + (int64_t)rng_below(rng, 3);
 }
 
+/* Of every kind; what a key is decides nothing but the raw layer. */
+static void set_key(struct feed_message *message)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } keys[] = {{NULL, 0}, {"id7", 3}, {"", 0}, {"a\"b\n", 4}, {"\xff\x01", 2}, {"a\0b", 3}};
+    const size_t i = (size_t)message->offset % ARRAY_LEN(keys);
+    message->key = keys[i].bytes;
+    message->key_len = keys[i].len;
+}
+
 static void make_message(struct maker *m, struct feed_log *log)
 {
     struct feed_message *message = add_message(log);
     const int64_t before = log->count ? log->messages[log->count - 1].end_after : log->low;
     message->offset = before + draw_gap(m->rng);
     message->end_after = message->offset + 1 + draw_gap(m->rng);
+    set_key(message);
     if (rng_chance(m->rng, 2)) {
         message->timestamp_ms = m->newest_ms;
         make_broken(m, message);

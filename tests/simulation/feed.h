@@ -31,6 +31,7 @@ struct feed_config {
     int64_t max_future_skew_ms; /* or -1 */
     int64_t start_ms;           /* event time of the first row, about */
     unsigned rows;
+    int64_t raw_chunk_records; /* 0: no raw layer */
     bool storm; /* of rejects while event time hardly moves: side objects are cut by their size */
 };
 
@@ -50,6 +51,8 @@ struct feed_message {
     int64_t timestamp_ms;
     char *value; /* NULL: tombstone; owned */
     size_t len;
+    const char *key; /* NULL: none */
+    size_t key_len;
     struct feed_row rows[FEED_MAX_ROWS];
     unsigned row_count;
 };

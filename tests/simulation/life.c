@@ -88,6 +88,9 @@ static void set_config(struct life *l, const struct schema *schema)
         .topic = TOPIC,
         .prefix = "lake",
         .side_prefix = "rejected",
+        .raw_prefix = "raw",
+        .raw = feed->raw_chunk_records > 0,
+        .raw_chunk_records = feed->raw_chunk_records,
         .partition_scope = feed->partition_scope,
         .duration_ms = feed->duration_ms,
         .slide_ms = feed->slide_ms,
@@ -165,7 +168,7 @@ static void land_store(struct life *l, struct life_store *store)
 {
     world_trace(l->world, "  lands: %s", store->name);
     world_put(l->world, &store->object);
-    store->object = (struct world_object){.side = store->object.side};
+    store->object = (struct world_object){.kind = store->object.kind};
     store->landed = true;
 }
 
@@ -206,7 +209,7 @@ void life_crash(struct life *l)
             land_store(l, store);
         } else {
             world_keep_on_wire(l->world, &store->object);
-            store->object = (struct world_object){.side = store->object.side};
+            store->object = (struct world_object){.kind = store->object.kind};
         }
     }
     free_life(l);
@@ -226,7 +229,7 @@ static void hand_in(struct life *l, unsigned partition, size_t count)
     const struct feed_message *messages = l->world->feed.logs[partition].messages + p->next;
     size_t bytes = 0, used = 0;
     for (size_t i = 0; i < count; i++)
-        bytes += messages[i].len;
+        bytes += messages[i].len + messages[i].key_len;
     struct record *records = mem_calloc(count, sizeof(*records));
     char *values = mem_alloc(bytes + 1);
     for (size_t i = 0; i < count; i++) {
@@ -236,9 +239,14 @@ static void hand_in(struct life *l, unsigned partition, size_t count)
                                      .tombstone = messages[i].value == NULL};
         if (messages[i].len)
             memcpy(values + used, messages[i].value, messages[i].len);
+        if (messages[i].key != NULL) {
+            char *key = values + used + messages[i].len;
+            memcpy(key, messages[i].key, messages[i].key_len);
+            records[i].key = (struct slice){key, messages[i].key_len};
+        }
         if (records[i].tombstone)
             records[i].value = (struct slice){NULL, 0};
-        used += messages[i].len;
+        used += messages[i].len + messages[i].key_len;
         world_trace(l->world, "p%u@%" PRId64 " %.*s", partition, messages[i].offset,
                     (int)messages[i].len, messages[i].value ? messages[i].value : "");
     }
@@ -369,7 +377,7 @@ static void cancel_stores(struct life *l, unsigned index)
             continue;
         if (fate == 1 && !store->landed) {
             world_keep_on_wire(l->world, &store->object);
-            store->object = (struct world_object){.side = store->object.side};
+            store->object = (struct world_object){.kind = store->object.kind};
         }
         forget_store(l, i);
     }

@@ -23,9 +23,9 @@ struct life_store { /* sent and not yet answered */
     bool landed;
     struct world_object object; /* owned until it lands */
     char *name;                 /* owned */
-    unsigned partition;         /* of a side object */
+    unsigned partition;         /* of a side or raw object */
     int64_t end_ms;             /* of a mini-batch */
-    int64_t first_offset;       /* of a side object */
+    int64_t first_offset;       /* of a side or raw object */
 };
 
 struct life_partition {

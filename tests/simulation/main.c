@@ -86,11 +86,13 @@ static void print_summary(const struct driver_stats *s)
 {
     printf("seeds=%" PRIu64 " crash_restarts=%" PRIu64 " assignments=%" PRIu64 " steps=%" PRIu64
            " messages=%" PRIu64 " stores=%" PRIu64 " commits=%" PRIu64 " drained=%" PRIu64
-           " objects=%" PRIu64 " rows=%" PRIu64 " side_rows=%" PRIu64 " failed_seeds=%" PRIu64
-           " stops=%" PRIu64 " violations=%" PRIu64 "\n",
+           " objects=%" PRIu64 " rows=%" PRIu64 " side_rows=%" PRIu64 " raw_objects=%" PRIu64
+           " raw_messages=%" PRIu64 " failed_seeds=%" PRIu64 " stops=%" PRIu64
+           " violations=%" PRIu64 "\n",
            s->seeds, s->crashes, s->life.assignments, s->life.steps, s->messages, s->life.stores,
            s->life.commits, s->life.drained, s->oracle.objects, s->oracle.rows, s->oracle.side_rows,
-           s->failed_seeds, s->life.stops, s->violations);
+           s->oracle.raw_objects, s->oracle.raw_messages, s->failed_seeds, s->life.stops,
+           s->violations);
 }
 
 /* The seed that was just run, again: the core must say the same, byte for byte. */

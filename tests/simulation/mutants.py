@@ -94,8 +94,10 @@ MUTANTS = [
         ("partition.c", "    if (first.offset > p->side.durable_offset)\n        p->side",
          "    p->side")]),
     ("s-before-durable", "S passes side objects that are handed out but not durable", [
-        ("side.c", "    for (size_t i = 0; i < s->pending_count; i++)\n        if (!found ||",
-         "    for (size_t i = s->pending_count; i < s->pending_count; i++)\n        if (!found ||")]),
+        ("side.c", "    if (pending_first(&s->pending, first)) /* what is open lies above them */\n"
+         "        return true;\n", "")]),
+    ("pending-in-no-order", "L and S look at the last object that is not durable, not at the first", [
+        ("pending.c", "        if (i == 0 || p->objects[i].origin.offset < first->offset)\n", "")]),
     ("punctuations-not-kept", "a record leaves out the punctuations that are still above L", [
         ("partition.c", "        if (p->cuts[i].offset >= r->floor && r->cut_count < COMMIT_MAX_CUTS)",
          "        if (p->cuts[i].offset > r->floor + 1 && r->cut_count < COMMIT_MAX_CUTS)")]),
@@ -126,8 +128,39 @@ MUTANTS = [
     ("once-forgets", "--once is done when its assignment is lost", [
         ("pipeline.c", "    p->draining = p->told_to_drain;", "    p->draining = p->draining;")]),
     ("once-leaves-side", "--once ends with a side object open", [
-        ("punctuate.c", "        const bool cuts = closing && p->side.rows > 0 &&",
-         "        const bool cuts = closing && p->side.rows > 1000000 &&")]),
+        ("punctuate.c", "(closing && p->side.rows > 0)", "(closing && p->side.rows > 1000000)")]),
+    ("once-leaves-raw", "--once ends with a raw chunk open", [
+        ("punctuate.c", "(silent && p->raw.rows > 0)", "(silent && p->raw.rows > 1000000)")]),
+    ("raw-not-in-floor", "L ignores raw chunks that are not durable", [
+        ("partition.c", "    if (raw_first(&p->raw, &chunk) && chunk.offset < floor.offset)\n"
+         "        floor = chunk;\n", "    UNUSED(chunk);\n")]),
+    ("raw-floor-of-the-open-chunk", "L ignores raw chunks that are handed out but not durable", [
+        ("raw.c", "    if (pending_first(&r->pending, first)) /* what is open lies above them */\n"
+         "        return true;\n", "")]),
+    ("raw-floor-in-the-chunk", "R lies in the middle of the open raw chunk", [
+        ("raw.c", "    if (r->rows > 0)\n        *first = r->origin;\n",
+         "    if (r->rows > 0) {\n        *first = r->origin;\n"
+         "        first->offset += (int64_t)r->rows - 1;\n    }\n")]),
+    ("r-falls", "R may fall on replay", [
+        ("partition.c", "    if (chunk.offset > p->raw.durable_offset)\n        p->raw", "    p->raw")]),
+    ("raw-below-r", "messages below R are written to the raw layer again", [
+        ("partition.c", "    if (record->offset < p->raw.durable_offset)\n        return;\n", ""),
+        ("raw.c", "record->offset >= r->durable_offset && ", "")]),
+    ("raw-cut-by-batch", "a raw chunk is cut by how the messages came in", [
+        ("partition.c", "    p->last_offset = records[count - 1].offset;",
+         "    cut_raw(p);\n    p->last_offset = records[count - 1].offset;")]),
+    ("raw-counts-messages", "a raw chunk ends after as many messages instead of at a multiple", [
+        ("raw.c", "record->offset - record->offset % chunk_records;", "record->offset;")]),
+    ("raw-uncut-by-punctuation", "a punctuation of a replay does not cut the raw chunk", [
+        ("partition.c", "        cut_side(p);\n        cut_raw(p);\n", "        cut_side(p);\n")]),
+    ("raw-cut-uncommitted", "silence cuts a raw chunk without a committed punctuation", [
+        ("punctuate.c", "        const bool cuts = wants_cut(p, c, closing, now_ms) &&",
+         "        if (wants_cut(p, c, closing, now_ms) && !p->commit.in_flight)\n"
+         "            partition_apply_cuts(p, INT64_MIN);\n"
+         "        const bool cuts = wants_cut(p, c, closing, now_ms) &&"),
+        ("partition.c", "    for (; p->next_cut < p->cut_count && p->cuts[p->next_cut].offset",
+         "    if (upto_offset == INT64_MIN)\n        cut_raw(p);\n"
+         "    for (; p->next_cut < p->cut_count && p->cuts[p->next_cut].offset")]),
     ("short-memory-waits-for-the-done", "short of memory, --once waits for partitions that it is done with", [
         ("pipeline.c", "other->at_end || (p->config.once && partition_is_done(other));", "other->at_end;")]),
     ("stop-does-not-hold", "a stopped partition does not hold the windows back", [

@@ -298,7 +298,7 @@ static void check_batches(struct world *w, struct shares *shares, struct oracle_
         check_window(w, shares, i, next, totals);
     }
     for (size_t i = 0; i < w->lake.count; i++)
-        batches += !w->lake.items[i].side;
+        batches += w->lake.items[i].kind == OBJECT_MINI_BATCH;
     if (batches != windows)
         world_violation(w, "%zu mini-batches, expected %zu", batches, windows);
 }
@@ -376,7 +376,7 @@ static void check_side(struct world *w, struct side_rows *want)
 {
     struct side_rows got = {0};
     for (size_t i = 0; i < w->lake.count; i++) {
-        if (w->lake.items[i].side)
+        if (w->lake.items[i].kind == OBJECT_SIDE)
             read_side_object(w, &w->lake.items[i], &got);
     }
     if (got.count)
@@ -424,6 +424,7 @@ void oracle_check_lake(struct world *w, struct oracle_totals *totals)
     }
     check_batches(w, &shares, totals);
     check_side(w, &side);
+    oracle_check_raw(w, totals);
     totals->side_rows += side.count;
     mem_free(shares.items);
     mem_free(side.items);

@@ -10,7 +10,7 @@
 #include "world.h"
 
 struct oracle_totals {
-    uint64_t objects, rows, side_rows;
+    uint64_t objects, rows, side_rows, raw_objects, raw_messages;
 };
 
 /* What a process counted for one partition since it was assigned. */
@@ -21,6 +21,10 @@ struct oracle_accounts {
 
 /* After a drain: the lake is exactly what it should be, or a violation is recorded. */
 void oracle_check_lake(struct world *w, struct oracle_totals *totals);
+
+/* Part of it: every message is in the one raw object where it belongs, none where there are to be
+ * none. */
+void oracle_check_raw(struct world *w, struct oracle_totals *totals);
 
 /* Messages [first, next) of the partition, by a process that began with frontier U. */
 void oracle_check_accounts(struct world *w, unsigned partition, size_t first, size_t next,

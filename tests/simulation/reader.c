@@ -133,16 +133,18 @@ static bool base64_decode(char *text, size_t *len)
     return ok;
 }
 
-static bool take_value(struct reader *r, struct reader_side_row *row)
+/* "<name>":null, "<name>":"text" or "<name>_base64":"..." */
+static bool take_bytes(struct reader *r, const char *name, bool *is_null, char *out,
+                       size_t capacity, size_t *len)
 {
-    row->is_null = take(r, "\"value\":null");
-    if (row->is_null)
+    if (!take(r, "\"") || !take(r, name))
+        return false;
+    *is_null = take(r, "\":null");
+    if (*is_null)
         return true;
-    if (take(r, "\"value\":"))
-        return take_string(r, row->value, sizeof(row->value), &row->len);
-    return take(r, "\"value_base64\":") &&
-           take_string(r, row->value, sizeof(row->value), &row->len) &&
-           base64_decode(row->value, &row->len);
+    if (take(r, "\":"))
+        return take_string(r, out, capacity, len);
+    return take(r, "_base64\":") && take_string(r, out, capacity, len) && base64_decode(out, len);
 }
 
 bool reader_side_line(struct reader *r, const char *topic, struct reader_side_row *row)
@@ -157,5 +159,27 @@ bool reader_side_line(struct reader *r, const char *topic, struct reader_side_ro
     row->partition = (unsigned)partition;
     row->row = (unsigned)number;
     return take_string(r, row->reason, sizeof(row->reason) - 1, &len) && take(r, ",") &&
-           take_value(r, row) && take(r, "}\n");
+           take_bytes(r, "value", &row->is_null, row->value, sizeof(row->value), &row->len) &&
+           take(r, "}\n");
+}
+
+bool reader_raw_line(struct reader *r, const char *topic, struct reader_raw_row *row)
+{
+    int64_t partition;
+    bool no_key, no_value;
+    memset(row, 0, sizeof(*row));
+    if (!take(r, "{\"topic\":\"") || !take(r, topic) || !take(r, "\",\"partition\":") ||
+        !take_number(r, &partition) || !take(r, ",\"offset\":") || !take_number(r, &row->offset) ||
+        !take(r, ",\"timestamp_ms\":"))
+        return false;
+    row->partition = (unsigned)partition;
+    row->has_timestamp = !take(r, "null");
+    if ((row->has_timestamp && !take_number(r, &row->timestamp_ms)) || !take(r, ",") ||
+        !take_bytes(r, "key", &no_key, row->key, sizeof(row->key), &row->key_len) ||
+        !take(r, ",") ||
+        !take_bytes(r, "value", &no_value, row->value, sizeof(row->value), &row->value_len))
+        return false;
+    row->has_key = !no_key;
+    row->has_value = !no_value;
+    return take(r, "}\n");
 }

@@ -149,13 +149,16 @@ static void check_record(struct world *w, unsigned partition, const struct commi
     if (!p->committed)
         return;
     if (now->floor < p->record.floor || now->frontier_ms < p->record.frontier_ms ||
-        now->side_offset < p->record.side_offset || now->watermark_ms < p->record.watermark_ms)
+        now->side_offset < p->record.side_offset || now->raw_offset < p->record.raw_offset ||
+        now->watermark_ms < p->record.watermark_ms)
         world_violation(w,
                         "p%u: the record falls: L %" PRId64 " -> %" PRId64 ", U %" PRId64
-                        " -> %" PRId64 ", S %" PRId64 " -> %" PRId64 ", W %" PRId64 " -> %" PRId64,
+                        " -> %" PRId64 ", S %" PRId64 " -> %" PRId64 ", R %" PRId64 " -> %" PRId64
+                        ", W %" PRId64 " -> %" PRId64,
                         partition, p->record.floor, now->floor, p->record.frontier_ms,
                         now->frontier_ms, p->record.side_offset, now->side_offset,
-                        p->record.watermark_ms, now->watermark_ms);
+                        p->record.raw_offset, now->raw_offset, p->record.watermark_ms,
+                        now->watermark_ms);
 }
 
 void world_commit(struct world *w, unsigned partition, int64_t offset, struct slice metadata)

@@ -1,7 +1,7 @@
 /* world.h -- what survives a crash: the logs, the committed records, the lake.
  *
  * Plays Kafka and the lake, and is the referee of what can be seen at once: a
- * name written with two contents, a record that does not decode, U, S or L
+ * name written with two contents, a record that does not decode, U, S, R or L
  * falling, a record that passes what is not durable. The first violation is kept
  * as text; what only shows at the end is the oracle's. */
 #ifndef TURNSTILE_SIMULATION_WORLD_H
@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/slice.h"
 #include "core/commit.h"
+#include "core/object.h"
 #include "feed.h"
 
 #include <stdbool.h>
@@ -21,7 +22,7 @@
 struct world_object {
     char *name, *content; /* owned */
     size_t len;
-    bool side;
+    enum object_kind kind;
 };
 
 struct world_objects {

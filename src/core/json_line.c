@@ -1,5 +1,6 @@
-/* encode_side_line() of encode.h: JSON lines. Written by hand, because the bytes are part of the
- * contract (a replay must write the same ones) and a library's formatting is not. */
+/* encode_side_line() and encode_raw_line() of encode.h: JSON lines. Written by hand, because the
+ * bytes are part of the contract (a replay must write the same ones) and a library's formatting is
+ * not. */
 #include "core/encode.h"
 #include "core/utf8.h"
 
@@ -88,31 +89,58 @@ static int json_base64(struct buf *out, struct slice bytes)
     return rc == 0 ? buf_append_byte(out, '"') : rc;
 }
 
-static int json_value(struct buf *out, enum reject_reason reason, struct slice value)
+/* `,"<name>":"text"`, `,"<name>_base64":"..."` or `,"<name>":null`. */
+static int json_bytes(struct buf *out, const char *name, bool is_null, struct slice bytes)
 {
-    if (reason == REJECT_TOMBSTONE)
-        return buf_append_str(out, ",\"value\":null");
-    const bool text = is_text(value);
-    const int rc = buf_append_str(out, text ? ",\"value\":" : ",\"value_base64\":");
+    if (is_null)
+        return buf_printf(out, ",\"%s\":null", name);
+    const bool text = is_text(bytes);
+    const int rc = buf_printf(out, text ? ",\"%s\":" : ",\"%s_base64\":", name);
     if (rc != 0)
         return rc;
-    return text ? json_string(out, value) : json_base64(out, value);
+    return text ? json_string(out, bytes) : json_base64(out, bytes);
+}
+
+/* `{"topic":..,"partition":..,"offset":..` */
+static int json_place(struct buf *out, const char *topic, int32_t partition, int64_t offset)
+{
+    int rc = buf_append_str(out, "{\"topic\":");
+    if (rc == 0)
+        rc = json_string(out, slice_of(topic));
+    if (rc == 0)
+        rc = buf_printf(out, ",\"partition\":%" PRId32 ",\"offset\":%" PRId64, partition, offset);
+    return rc;
 }
 
 int encode_side_line(struct buf *out, const char *topic, int32_t partition, int64_t offset,
                      uint32_t row, enum reject_reason reason, struct slice value)
 {
     const size_t before = out->len;
-    int rc = buf_append_str(out, "{\"topic\":");
+    int rc = json_place(out, topic, partition, offset);
     if (rc == 0)
-        rc = json_string(out, slice_of(topic));
+        rc = buf_printf(out, ",\"row\":%" PRIu32 ",\"reason\":\"%s\"", row, reject_name(reason));
     if (rc == 0)
-        rc = buf_printf(out,
-                        ",\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"row\":%" PRIu32
-                        ",\"reason\":\"%s\"",
-                        partition, offset, row, reject_name(reason));
+        rc = json_bytes(out, "value", reason == REJECT_TOMBSTONE, value);
     if (rc == 0)
-        rc = json_value(out, reason, value);
+        rc = buf_append_str(out, "}\n");
+    if (rc != 0)
+        out->len = before;
+    return rc;
+}
+
+int encode_raw_line(struct buf *out, const char *topic, int32_t partition,
+                    const struct record *record)
+{
+    const size_t before = out->len;
+    int rc = json_place(out, topic, partition, record->offset);
+    if (rc == 0)
+        rc = record->timestamp_ms == RECORD_NO_TIMESTAMP
+                 ? buf_append_str(out, ",\"timestamp_ms\":null")
+                 : buf_printf(out, ",\"timestamp_ms\":%" PRId64, record->timestamp_ms);
+    if (rc == 0)
+        rc = json_bytes(out, "key", record->key.ptr == NULL, record->key);
+    if (rc == 0)
+        rc = json_bytes(out, "value", record->tombstone, record->value);
     if (rc == 0)
         rc = buf_append_str(out, "}\n");
     if (rc != 0)
