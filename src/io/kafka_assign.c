@@ -132,6 +132,16 @@ void kafka_ask_again(struct kafka_source *s)
         ask_partitions(s);
 }
 
+static void fetch_offsets(struct kafka_source *s, const rd_kafka_topic_partition_list_t *partitions)
+{
+    s->epoch++;
+    set_given(s, partitions);
+    s->partitions_known = false;
+    s->topic_gone = false;
+    kafka_set_state(s, KAFKA_FETCHING);
+    ask_partitions(s);
+}
+
 static void on_assigned(struct kafka_source *s, const rd_kafka_topic_partition_list_t *partitions)
 {
     if (s->state != KAFKA_JOINING)
@@ -149,10 +159,19 @@ static void on_assigned(struct kafka_source *s, const rd_kafka_topic_partition_l
         s->callbacks.standby(s->callbacks.arg);
         return;
     }
-    set_given(s, partitions);
-    s->partitions_known = false;
-    kafka_set_state(s, KAFKA_FETCHING);
-    ask_partitions(s);
+    fetch_offsets(s, partitions);
+}
+
+void kafka_take_anew(struct kafka_source *s)
+{
+    LOG_WARN("topic_gone", LOG_STR("topic", s->topic_name),
+             LOG_STR("what", "nothing is read until it is back; then its log is checked anew"));
+    rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_copy(s->given);
+    drop_assignment(s);
+    assign_nothing(s);
+    if (s->state != KAFKA_STOPPING)
+        fetch_offsets(s, partitions);
+    rd_kafka_topic_partition_list_destroy(partitions);
 }
 
 void kafka_on_rebalance(struct kafka_source *s, rd_kafka_event_t *event)

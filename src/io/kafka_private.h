@@ -89,6 +89,7 @@ struct kafka_source {
     bool connected;     /* topic metadata came, once */
     bool was_assigned;  /* once; then a broker that is away is waited for */
     bool assigned_told; /* assigned() without its revoked() */
+    bool topic_gone;    /* said while reading: what is there under its name may be another log */
     int64_t unknown_topic_until_ms;
     char last_error[256];    /* what the broker or the network said, for messages */
     uint64_t epoch;          /* of the assignment; answers of an older one are dropped */
@@ -139,7 +140,8 @@ struct kafka_partition *kafka_find_partition(struct kafka_source *s, int32_t id)
 void kafka_on_rebalance(struct kafka_source *s, rd_kafka_event_t *event);
 void kafka_revoke_step(struct kafka_source *s); /* REVOKING: go on if nothing is in flight */
 void kafka_on_topic_partitions(struct kafka_source *s);
-void kafka_ask_again(struct kafka_source *s);  /* FETCHING: for what is missing */
+void kafka_take_anew(struct kafka_source *s); /* OWNER: as if it had been revoked and given again */
+void kafka_ask_again(struct kafka_source *s); /* FETCHING: for what is missing */
 void kafka_on_offsets(struct kafka_source *s); /* all answers are there */
 void kafka_free_partitions(struct kafka_source *s);
 

@@ -138,7 +138,9 @@ static bool read_partition(struct kafka_source *s, struct kafka_partition *p)
             rd_kafka_consume_batch_queue(p->queue, 0, p->batch, ARRAY_LEN(p->batch));
         p->next = 0;
         p->count = count > 0 ? (size_t)count : 0;
-        if (count <= 0)
+        if (s->topic_gone)
+            drop_batch(p); /* what came behind that word may be of another log */
+        if (count <= 0 || s->topic_gone)
             return false;
         for (size_t i = 0; i < p->count; i++)
             p->unfetched_bytes += p->batch[i]->len + p->batch[i]->key_len;
@@ -155,7 +157,8 @@ static bool read_partition(struct kafka_source *s, struct kafka_partition *p)
 bool kafka_read_turn(struct kafka_source *s)
 {
     size_t without = 0; /* partitions in a row that had nothing */
-    for (unsigned batches = 0; s->state == KAFKA_OWNER && without < s->partition_count;) {
+    for (unsigned batches = 0;
+         s->state == KAFKA_OWNER && !s->topic_gone && without < s->partition_count;) {
         if (batches == BATCHES_PER_TURN)
             return true;
         struct kafka_partition *p = &s->partitions[s->next_to_read];

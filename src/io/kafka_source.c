@@ -190,6 +190,8 @@ static void turn(struct kafka_source *s)
         kafka_revoke_step(s);
     if (s->state == KAFKA_OWNER)
         more |= kafka_read_turn(s);
+    if (s->state == KAFKA_OWNER && s->topic_gone && s->commits_in_flight == 0)
+        kafka_take_anew(s); /* what is in flight may still count: its answer comes first */
     if (more)
         uv_async_send(&s->wake);
     if (s->state == KAFKA_STOPPING)
@@ -225,6 +227,18 @@ void kafka_on_retry(uv_timer_t *retry)
         kafka_ask_again(s);
 }
 
+/* Called while a partition's queue is read, on the loop. librdkafka goes on by itself when the
+ * topic is back, at the offset where it was, in whatever log is there then. */
+static void on_partition_error(rd_kafka_t *rk, int error, const char *text, void *source)
+{
+    struct kafka_source *s = source;
+    UNUSED(rk);
+    LOG_WARN("partition_error", LOG_STR("error", rd_kafka_err2name((rd_kafka_resp_err_t)error)),
+             LOG_STR("text", text));
+    s->topic_gone = s->topic_gone || error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                    is_unknown_topic((rd_kafka_resp_err_t)error);
+}
+
 /* ---- life ---- */
 
 static void init_handles(struct kafka_source *s)
@@ -257,13 +271,16 @@ int kafka_source_new(uv_loop_t *loop, const struct kafka_source_config *config,
     }
     char *bootstrap = bootstrap_of(config->conf);
     const bool fetches_on = kafka_conf_fetches_on(config->conf);
+    struct kafka_source *s = mem_calloc(1, sizeof(*s));
+    rd_kafka_conf_set_opaque(config->conf, s);
+    rd_kafka_conf_set_error_cb(config->conf, on_partition_error);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, config->conf, errstr, sizeof(errstr));
     if (!rk) {
         rd_kafka_conf_destroy(config->conf);
         mem_free(bootstrap);
+        mem_free(s);
         return err_set(err, ERR_CONFIG, "Kafka client: %s", errstr);
     }
-    struct kafka_source *s = mem_calloc(1, sizeof(*s));
     s->callbacks = *callbacks;
     s->loop = loop;
     s->topic_name = mem_strdup(config->topic);

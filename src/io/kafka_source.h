@@ -10,6 +10,7 @@
  *
  *    start ─> JOINING ─> STANDBY  ⇄  (partition 0 comes or goes)
  *                   └──> FETCHING (records, log ends; off the loop) ─> OWNER
+ *    OWNER ─ the topic was gone ─> FETCHING (another log may be there under its name)
  *    OWNER ─ revoked ─> REVOKING (commits in flight are awaited) ─> JOINING
  *    OWNER/FETCHING/STANDBY ─ lost, or revoked with none in flight ─> JOINING
  *    any ─ stop ─> STOPPING ─> stopped

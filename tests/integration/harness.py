@@ -131,6 +131,10 @@ class Work:
         subprocess.run([str(ROOT / "scripts/kafka.sh"), "topic", "--dir", self.kafka_dir, "alter", name,
                         "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL)
 
+    def delete(self, name):
+        subprocess.run([str(ROOT / "scripts/kafka.sh"), "topic", "--dir", self.kafka_dir, "delete", name],
+                       check=True, stdout=subprocess.DEVNULL)
+
     def properties(self, servers, **more):
         """A properties file; underscores in the names of `more` stand for dots."""
         path = self.dir / "client.properties"
