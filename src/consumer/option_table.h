@@ -16,6 +16,7 @@ enum option_kind {
     OPTION_MINUTES, /* time; a bare number is minutes */
     OPTION_TIME,    /* time; needs a unit */
     OPTION_SIZE,
+    OPTION_NUMBER, /* int64_t, a plain count */
     OPTION_LEVEL,
     OPTION_FORMAT
 };
@@ -38,7 +39,7 @@ struct option_spec {
     size_t offset;       /* into struct options */
     const char *initial; /* default as it would be typed; NULL: none, or a rule told in `help` */
     bool may_be_off;     /* a time that takes `off` */
-    int64_t min, max;    /* of times (ms) and sizes (bytes) */
+    int64_t min, max;    /* of times (ms), sizes (bytes) and numbers */
     const char *value;   /* its name in --help; NULL: takes none */
     const char *help;
 };

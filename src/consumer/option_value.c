@@ -66,6 +66,12 @@ bool option_value_parse_time(const char *text, int64_t bare_unit_ms, int64_t *ms
     return true;
 }
 
+bool option_value_parse_number(const char *text, int64_t *number)
+{
+    const char *rest = parse_number(text, number);
+    return rest != NULL && *rest == '\0';
+}
+
 bool option_value_parse_size(const char *text, uint64_t *bytes)
 {
     int64_t number;

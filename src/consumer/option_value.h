@@ -15,6 +15,9 @@
  * there. False: not a time, or more than int64 holds. */
 bool option_value_parse_time(const char *text, int64_t bare_unit_ms, int64_t *ms) MUST_CHECK;
 
+/* Digits and nothing else, below 2^63. */
+bool option_value_parse_number(const char *text, int64_t *number) MUST_CHECK;
+
 /* Units: KiB MiB GiB TiB, case ignored; the unit must be there. */
 bool option_value_parse_size(const char *text, uint64_t *bytes) MUST_CHECK;
 

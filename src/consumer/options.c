@@ -81,6 +81,16 @@ static int set_size(struct options *o, const struct setting *s, struct err *err)
     return 0;
 }
 
+static int set_number(struct options *o, const struct setting *s, struct err *err)
+{
+    int64_t *number = member(o, s->spec);
+    if (!option_value_parse_number(s->text, number) || *number < s->spec->min ||
+        *number > s->spec->max)
+        return err_set(err, s->code, "%s: '%s' is not a number from %lld to %lld", s->name, s->text,
+                       (long long)s->spec->min, (long long)s->spec->max);
+    return 0;
+}
+
 static int set_property(struct options *o, const struct setting *s, struct err *err)
 {
     const char *equals = strchr(s->text, '=');
@@ -126,6 +136,8 @@ static int set_value(struct options *o, const struct setting *s, struct err *err
         return set_time(o, s, err);
     case OPTION_SIZE:
         return set_size(o, s, err);
+    case OPTION_NUMBER:
+        return set_number(o, s, err);
     case OPTION_LEVEL:
         if (!log_level_parse(s->text, member(o, s->spec)))
             return err_set(err, s->code,

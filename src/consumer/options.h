@@ -18,8 +18,9 @@
 #define OPTIONS_OFF INT64_C(-1)   /* a time that is switched off; PIPELINE_OFF */
 #define OPTIONS_UNSET INT64_C(-2) /* a time whose default depends on something else */
 
-#define OPTIONS_MAX_PROPERTIES 64 /* -X settings; more belong into the file */
-#define OPTIONS_MAX_COUNT 40      /* rows that the table may have */
+#define OPTIONS_MAX_PROPERTIES 64         /* -X settings; more belong into the file */
+#define OPTIONS_MAX_COUNT 40              /* rows that the table may have */
+#define OPTIONS_MAX_BATCH_RECORDS 1000000 /* RAW_MAX_CHUNK_RECORDS */
 
 /* A window is cut into panes of gcd(duration, slide). A closed window visits each of its panes, and
  * a row is in duration / slide windows, which cannot be more than the panes. 1,440 is a day in
@@ -45,6 +46,8 @@ struct options {
     int64_t max_future_skew_ms; /* OPTIONS_OFF, or OPTIONS_UNSET: depends on the schema */
 
     const char *lake, *prefix;
+    bool raw;
+    int64_t batch_records; /* of a raw object */
 
     int64_t idle_timeout_ms, idle_close_ms; /* or OPTIONS_OFF */
     uint64_t memory_limit_bytes;

@@ -1,6 +1,7 @@
 #include "consumer/setup.h"
 
 #include "base/mem.h"
+#include "core/raw.h"
 #include "io/kafka_source.h"
 
 #include <errno.h>
@@ -154,11 +155,11 @@ static void share_memory(struct setup *s)
     s->backlog_bytes = limit / BACKLOG_SHARE;
 }
 
-static char *side_prefix_of(const char *prefix)
+static char *folder_beside(const char *prefix, const char *folder)
 {
     struct buf path;
     buf_init(&path, OBJECT_NAME_MAX_BYTES);
-    int rc = buf_append_str(&path, SETUP_SIDE_PREFIX);
+    int rc = buf_append_str(&path, folder);
     if (rc == 0 && strcmp(prefix, DEFAULT_PREFIX) != 0)
         rc = buf_printf(&path, "/%s", prefix);
     if (rc == 0)
@@ -180,7 +181,9 @@ static int64_t session_timeout_ms(const rd_kafka_conf_t *conf)
 static int configure_pipeline(struct setup *s, struct err *err)
 {
     struct options *o = &s->options;
-    s->side_prefix = side_prefix_of(o->prefix);
+    s->side_prefix = folder_beside(o->prefix, SETUP_SIDE_PREFIX);
+    s->raw_prefix = folder_beside(o->prefix, SETUP_RAW_PREFIX);
+    _Static_assert(OPTIONS_MAX_BATCH_RECORDS == RAW_MAX_CHUNK_RECORDS, "one bound");
     _Static_assert(OPTIONS_OFF == PIPELINE_OFF, "one value for a time that is off");
     if (o->max_future_skew_ms == OPTIONS_UNSET)
         o->max_future_skew_ms =
@@ -190,6 +193,9 @@ static int configure_pipeline(struct setup *s, struct err *err)
         .topic = o->topic,
         .prefix = o->prefix,
         .side_prefix = s->side_prefix,
+        .raw_prefix = s->raw_prefix,
+        .raw = o->raw,
+        .raw_chunk_records = o->batch_records,
         .duration_ms = o->duration_ms,
         .slide_ms = o->slide_ms,
         .delay_ms = o->delay_ms,
@@ -229,7 +235,8 @@ void setup_deinit(struct setup *s)
     s->schema = NULL;
     mem_free(s->schema_path);
     mem_free(s->side_prefix);
-    s->schema_path = s->side_prefix = NULL;
+    mem_free(s->raw_prefix);
+    s->schema_path = s->side_prefix = s->raw_prefix = NULL;
 }
 
 int setup_print(const struct setup *s, struct buf *out)

@@ -16,11 +16,13 @@
  * with the default prefix, else in rejected/<prefix>/, so that two jobs that share a lake and a
  * topic do not write under one name. */
 #define SETUP_SIDE_PREFIX "rejected"
+#define SETUP_RAW_PREFIX "raw" /* likewise */
 
 struct setup {
     struct options options;
     char *schema_path; /* owned */
     char *side_prefix; /* owned */
+    char *raw_prefix;  /* owned */
     struct schema *schema;
     struct properties properties;
     rd_kafka_conf_t *conf; /* NULL once a Kafka source has taken it */

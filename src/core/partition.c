@@ -67,8 +67,8 @@ static void resume_checked(struct partition *p, const struct pipeline_partition 
     else if (r.fingerprint != p->stage->fingerprint)
         partition_stop(p, ERR_CONFIG,
                        "partition %" PRId32 " of %s was committed under other settings (topic, "
-                       "duration, slide, delay, schema, scope, skew or version): start with those, "
-                       "or use a new --group and --prefix",
+                       "duration, slide, delay, schema, scope, skew, raw layer or version): start "
+                       "with those, or use a new --group and --prefix",
                        p->id, topic);
     else if (r.floor < from->low)
         partition_stop(p, ERR_CONFIG,
