@@ -17,6 +17,10 @@
 
 #define ENCODE_GZIP_LEVEL 6 /* 9 is 4 times slower for 12 % less on real data; 1 is 17 % larger */
 
+/* Longer bytes are written in base64 even where they are text: escaping can make six bytes of one,
+ * and a message that may not be left out must fit an object. */
+#define ENCODE_TEXT_MAX_BYTES ((size_t)16 * 1024 * 1024)
+
 struct encode_report {
     uint64_t rows;
     uint64_t unique_collisions; /* rows that agree with an earlier one in schema->unique */
@@ -31,15 +35,15 @@ int encode_gzip(struct slice plain, int level, struct buf *out) MUST_CHECK;
 
 /* One line of a side object, with its '\n':
  * {"topic":..,"partition":..,"offset":..,"row":..,"reason":..,"value":..}, or "value_base64"
- * where the bytes are not UTF-8 (or hold a NUL); "value":null for a tombstone. 0 or
+ * where the bytes are not UTF-8, hold a NUL or are many; "value":null for a tombstone. 0 or
  * ERR_TOO_LARGE, then nothing was appended. */
 int encode_side_line(struct buf *out, const char *topic, int32_t partition, int64_t offset,
                      uint32_t row, enum reject_reason reason, struct slice value) MUST_CHECK;
 
 /* One line of a raw object, with its '\n': {"topic":..,"partition":..,"offset":..,
  * "timestamp_ms":..,"key":..,"value":..}; "key_base64" and "value_base64" where the bytes are not
- * UTF-8 (or hold a NUL), null for a timestamp, key or value that the record does not have (a key
- * without ptr). 0 or ERR_TOO_LARGE, then nothing was appended. */
+ * UTF-8, hold a NUL or are many, null for a timestamp, key or value that the record does not have
+ * (a key without ptr). 0 or ERR_TOO_LARGE, then nothing was appended. */
 int encode_raw_line(struct buf *out, const char *topic, int32_t partition,
                     const struct record *record) MUST_CHECK;
 

@@ -94,7 +94,7 @@ static int json_bytes(struct buf *out, const char *name, bool is_null, struct sl
 {
     if (is_null)
         return buf_printf(out, ",\"%s\":null", name);
-    const bool text = is_text(bytes);
+    const bool text = bytes.len <= ENCODE_TEXT_MAX_BYTES && is_text(bytes);
     const int rc = buf_printf(out, text ? ",\"%s\":" : ",\"%s_base64\":", name);
     if (rc != 0)
         return rc;

@@ -358,6 +358,33 @@ static void read_message(struct partition *p, const struct record *record, const
     partition_apply_cuts(p, p->position);
 }
 
+/* How many records come before one that is larger than any object could hold. */
+static size_t count_that_fit(const struct record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (records[i].value.len > PARTITION_MAX_MESSAGE_BYTES ||
+            records[i].key.len > PARTITION_MAX_MESSAGE_BYTES - records[i].value.len)
+            return i;
+    return count;
+}
+
+static void read_batch(struct partition *p, const struct record *records, size_t count)
+{
+    const struct row *rows;
+    const size_t row_count = decoder_run(p->stage->decoder, records, count, &rows);
+    size_t next = 0;
+    for (size_t i = 0; i < count && !p->stopped; i++) {
+        const size_t first = next;
+        while (next < row_count && rows[next].record == i)
+            next++;
+        read_message(p, &records[i], rows + first, next - first);
+    }
+    if (p->stopped)
+        return;
+    p->last_offset = records[count - 1].offset;
+    p->last_check = check_of(&records[count - 1]);
+}
+
 void partition_read(struct partition *p, const struct record *records, size_t count, int64_t now_ms)
 {
     while (count > 0 && records[0].offset < p->position) {
@@ -372,24 +399,20 @@ void partition_read(struct partition *p, const struct record *records, size_t co
         if (count == 0) /* a gap reaches up to the end: nothing more will come below it */
             partition_end_of_log(p, p->once_end);
     }
-    if (count == 0 || p->stopped || !verify(p, records))
+    const size_t fit = count_that_fit(records, count);
+    if (count == 0 || p->stopped || (fit > 0 && !verify(p, records)))
         return;
 
     p->active_ms = now_ms;
     p->at_end = false;
-    const struct row *rows;
-    const size_t row_count = decoder_run(p->stage->decoder, records, count, &rows);
-    size_t next = 0;
-    for (size_t i = 0; i < count && !p->stopped; i++) {
-        const size_t first = next;
-        while (next < row_count && rows[next].record == i)
-            next++;
-        read_message(p, &records[i], rows + first, next - first);
-    }
-    if (p->stopped)
-        return;
-    p->last_offset = records[count - 1].offset;
-    p->last_check = check_of(&records[count - 1]);
+    if (fit > 0)
+        read_batch(p, records, fit);
+    if (fit < count)
+        partition_stop(p, ERR_TOO_LARGE,
+                       "partition %" PRId32 " of %s: the message at offset %" PRId64
+                       " is larger than %zu MiB and cannot be kept",
+                       p->id, p->stage->config->topic, records[fit].offset,
+                       PARTITION_MAX_MESSAGE_BYTES >> 20);
 }
 
 void partition_end_of_log(struct partition *p, int64_t offset)

@@ -16,6 +16,10 @@
 #include "core/raw.h"
 #include "core/side.h"
 
+/* Key and value of a message together: in base64 it fits an object beside what is open there. Kafka
+ * would have to be told to take messages 500 times its default to meet this. */
+#define PARTITION_MAX_MESSAGE_BYTES ((size_t)512 * 1024 * 1024)
+
 /* What the partitions of a pipeline share. */
 struct stage {
     const struct pipeline_config *config;

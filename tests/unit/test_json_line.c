@@ -142,6 +142,26 @@ static void a_tombstone_is_null_and_an_empty_value_is_empty(void **state)
     buf_deinit(&out);
 }
 
+/* Escapes can make six bytes of one; what is large is written so that its size is foreseen. */
+static void many_bytes_are_base64_though_they_are_text(void **state)
+{
+    UNUSED(state);
+    const size_t most = ENCODE_TEXT_MAX_BYTES;
+    char *bytes = mem_calloc(1, most + 1);
+    memset(bytes, '\x01', most + 1);
+    struct buf out;
+    buf_init(&out, 7 * most);
+    assert_int_equal(
+        encode_side_line(&out, "t", 0, 0, 0, REJECT_OVERSIZED, (struct slice){bytes, most}), 0);
+    assert_in_range(out.len, 6 * most, 6 * most + 200);
+    buf_clear(&out);
+    assert_int_equal(
+        encode_side_line(&out, "t", 0, 0, 0, REJECT_OVERSIZED, (struct slice){bytes, most + 1}), 0);
+    assert_in_range(out.len, most / 3 * 4, most / 3 * 4 + 200);
+    buf_deinit(&out);
+    mem_free(bytes);
+}
+
 static void what_does_not_fit_leaves_nothing_behind(void **state)
 {
     UNUSED(state);
@@ -165,6 +185,7 @@ int main(void)
         cmocka_unit_test(every_code_point_is_text_and_every_near_miss_is_not),
         cmocka_unit_test(random_bytes_come_back),
         cmocka_unit_test(a_tombstone_is_null_and_an_empty_value_is_empty),
+        cmocka_unit_test(many_bytes_are_base64_though_they_are_text),
         cmocka_unit_test(what_does_not_fit_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

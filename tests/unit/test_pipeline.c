@@ -1,5 +1,6 @@
 /* Corners of the step function that scenarios cannot say: records of other settings, the memory
  * limit, times at the edge of the calendar, records that are nearly full. */
+#include "core/partition.h"
 #include "pipeline_rig.h"
 
 #include "core/side.h"
@@ -204,6 +205,29 @@ static void a_log_that_cannot_be_read_stops_its_partition(void **state)
     assert_non_null(strstr(r.partitions[1].stopped, "bad batch"));
     assert_false(rig_may_read(&r, 1));
     assert_true(rig_may_read(&r, 0));
+    rig_deinit(&r);
+}
+
+/* What no object could hold: the rows before it count, then the partition waits for a person. */
+static void a_message_of_absurd_size_stops_its_partition(void **state)
+{
+    UNUSED(state);
+    struct rig r;
+    rig_init(&r, 1);
+    r.partitions[0].high = 2;
+    rig_start(&r);
+    rig_settle(&r);
+    const char *first = "not a row";
+    const struct record records[] = {
+        {.offset = 0, .timestamp_ms = RECORD_NO_TIMESTAMP, .value = slice_of(first)},
+        {.offset = 1,
+         .timestamp_ms = RECORD_NO_TIMESTAMP,
+         .value = {first, PARTITION_MAX_MESSAGE_BYTES + 1}}, /* never looked at */
+    };
+    rig_step(&r, (struct pipeline_event){.kind = EVENT_RECORDS, .records = {0, records, 2}});
+    assert_non_null(strstr(r.partitions[0].stopped, "offset 1 is larger than 512 MiB"));
+    assert_int_equal(rig_counters(&r, 0).rows, 1);
+    assert_int_equal(rig_counters(&r, 0).messages, 1);
     rig_deinit(&r);
 }
 
@@ -507,6 +531,7 @@ int main(void)
         cmocka_unit_test(at_the_memory_limit_silence_is_waited_for),
         cmocka_unit_test(another_content_in_the_lake_stops_everything),
         cmocka_unit_test(a_log_that_cannot_be_read_stops_its_partition),
+        cmocka_unit_test(a_message_of_absurd_size_stops_its_partition),
         cmocka_unit_test(an_old_end_of_the_log_is_no_news),
         cmocka_unit_test(side_objects_are_cut_by_rows_and_by_bytes),
         cmocka_unit_test(records_are_paced),
