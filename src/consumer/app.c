@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "consumer/pipelines.h"
 #include "consumer/report.h"
 #include "io/clock.h"
 #include "io/kafka_source.h"
@@ -38,7 +39,7 @@ struct app {
     struct lake *lake;
     struct uploader *uploader;
     struct kafka_source *source;
-    struct pipeline *pipeline;
+    struct pipelines *pipelines;
 
     enum app_state state;
     bool lake_answered, kafka_answered; /* STARTING waits for both */
@@ -80,7 +81,7 @@ static void on_drain_limit(uv_timer_t *timer)
     struct app *app = timer->data;
     struct pipeline_totals totals;
     struct uploader_stats uploads;
-    pipeline_totals(app->pipeline, &totals);
+    pipelines_totals(app->pipelines, &totals);
     uploader_stats(app->uploader, &uploads);
     LOG_ERROR("drain_timed_out", LOG_INT("uploads", uploads.queued + uploads.in_flight),
               LOG_INT("commits", totals.commits_outstanding),
@@ -161,7 +162,7 @@ static void on_source_stopped(void *arg)
 static void app_close(struct app *app)
 {
     set_state(app, APP_CLOSING);
-    report_totals(app->setup->options.topic, app->pipeline);
+    report_totals(app->setup->options.topic, app->pipelines);
     uv_timer_stop(&app->wake);
     uv_timer_stop(&app->connect);
     uv_timer_stop(&app->probe);
@@ -262,7 +263,7 @@ static bool is_quiet(struct app *app)
     struct uploader_stats uploads;
     struct pipeline_totals totals;
     uploader_stats(app->uploader, &uploads);
-    pipeline_totals(app->pipeline, &totals);
+    pipelines_totals(app->pipelines, &totals);
     return uploads.queued + uploads.in_flight == 0 && totals.commits_outstanding == 0;
 }
 
@@ -280,8 +281,8 @@ static void app_step(struct app *app, const struct pipeline_event *event)
     struct consequences c = {0};
     timed.now_ms = clock_now_ms();
     timed.reading_held = is_memory_short(app);
-    pipeline_step(app->pipeline, &timed);
-    while (pipeline_next_action(app->pipeline, &action))
+    pipelines_step(app->pipelines, &timed);
+    while (pipelines_next_action(app->pipelines, &action))
         carry_out(app, &action, &c);
     if (c.read_count > 0) {
         LOG_INFO("reading", LOG_STR("topic", app->setup->options.topic),
@@ -345,7 +346,7 @@ static void on_revoked(void *arg)
     if (app->state == APP_CLOSING)
         return;
     LOG_WARN("revoked", LOG_STR("topic", app->setup->options.topic));
-    report_totals(app->setup->options.topic, app->pipeline);
+    report_totals(app->setup->options.topic, app->pipelines);
     uploader_cancel_all(app->uploader);
     forget_assignment(app);
     app_step(app, &(struct pipeline_event){.kind = EVENT_REVOKED});
@@ -362,14 +363,14 @@ static bool is_memory_short(const struct app *app)
         return false;
     if (uploads.memory_bytes > app->setup->backlog_bytes)
         return true;
-    pipeline_totals(app->pipeline, &totals);
+    pipelines_totals(app->pipelines, &totals);
     return totals.memory_bytes + uploads.memory_bytes > app->setup->state_budget_bytes;
 }
 
 static bool on_may_read(void *arg, int32_t partition)
 {
     struct app *app = arg;
-    const bool may = app->state != APP_CLOSING && pipeline_may_read(app->pipeline, partition) &&
+    const bool may = app->state != APP_CLOSING && pipelines_may_read(app->pipelines, partition) &&
                      !is_memory_short(app);
     app->held = app->held || !may;
     return may;
@@ -503,6 +504,7 @@ static int start_source(struct app *app, rd_kafka_conf_t *conf, struct err *err)
         .group = o->group,
         .client_id = o->client,
         .queue_budget_bytes = app->setup->queue_budget_bytes,
+        .partition_scope = o->partition_scope,
         .connect_timeout_ms = o->connect_timeout_ms,
     };
     const struct kafka_source_callbacks callbacks = {
@@ -538,7 +540,7 @@ static void start(struct app *app, rd_kafka_conf_t *conf)
     struct err err;
     uv_random(NULL, NULL, &seed, sizeof(seed), 0, NULL); /* failing, 0 is as good: it is jitter */
     init_handles(app);
-    app->pipeline = pipeline_new(&app->setup->pipeline);
+    app->pipelines = pipelines_new(&app->setup->pipeline);
     app->uploader = uploader_new(&app->loop, app->lake, app->setup->schema, UPLOADER_MAX_IN_FLIGHT,
                                  seed, &callbacks);
     report_started(app->setup, lake_display(app->lake));
@@ -577,13 +579,13 @@ int app_run(struct setup *setup)
     }
     rc = close_loop(&app->loop);
     ASSERT(rc == 0);
-    if (app->pipeline != NULL) {
+    if (app->pipelines != NULL) {
         struct pipeline_totals totals;
-        pipeline_totals(app->pipeline, &totals);
+        pipelines_totals(app->pipelines, &totals);
         report_stopped(app->exit_code, &totals, &app->uploads);
     }
     const int exit_code = app->exit_code;
-    pipeline_free(app->pipeline);
+    pipelines_free(app->pipelines);
     forget_assignment(app);
     mem_free(app);
     return exit_code;

@@ -133,6 +133,8 @@ static int put_value(const struct options *o, const struct option_spec *spec, st
         return buf_append_str(out, option_value_format_size(*(const uint64_t *)at, text));
     case OPTION_NUMBER:
         return buf_printf(out, "%" PRId64, *(const int64_t *)at);
+    case OPTION_SCOPE:
+        return buf_append_str(out, *(const bool *)at ? "partition" : "topic");
     case OPTION_LEVEL:
         return buf_append_str(out, levels[*(const enum log_level *)at]);
     case OPTION_FORMAT:

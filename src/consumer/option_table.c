@@ -173,6 +173,16 @@ const struct option_spec option_table[] = {
      .value = "N",
      .help = "with --raw: a file ends at each multiple of N offsets"},
 
+    {.name = "scope",
+     .letters = "",
+     .section = OPTION_SECTION_RUN,
+     .kind = OPTION_SCOPE,
+     .offset = AT(partition_scope),
+     .initial = "topic",
+     .value = "SCOPE",
+     .help = "topic: one process merges all partitions, others stand by;\n"
+             "partition: each partition has objects of its own and the\n"
+             "processes share them (for topics keyed by turnstile)"},
     {.name = "once",
      .letters = "",
      .section = OPTION_SECTION_RUN,

@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_TIME,    /* time; needs a unit */
     OPTION_SIZE,
     OPTION_NUMBER, /* int64_t, a plain count */
+    OPTION_SCOPE,  /* bool: partition scope */
     OPTION_LEVEL,
     OPTION_FORMAT
 };

@@ -117,6 +117,16 @@ static int set_flag(struct options *o, const struct setting *s, struct err *err)
     return err_set(err, s->code, "%s: '%s' is neither true nor false", s->name, s->text);
 }
 
+static int set_scope(struct options *o, const struct setting *s, struct err *err)
+{
+    bool *partition_scope = member(o, s->spec);
+    if (strcmp(s->text, "topic") != 0 && strcmp(s->text, "partition") != 0)
+        return err_set(err, s->code, "%s: '%s' is not a scope; write topic or partition", s->name,
+                       s->text);
+    *partition_scope = s->text[0] == 'p';
+    return 0;
+}
+
 static int set_value(struct options *o, const struct setting *s, struct err *err)
 {
     if (s->text[0] == '\0')
@@ -138,6 +148,8 @@ static int set_value(struct options *o, const struct setting *s, struct err *err
         return set_size(o, s, err);
     case OPTION_NUMBER:
         return set_number(o, s, err);
+    case OPTION_SCOPE:
+        return set_scope(o, s, err);
     case OPTION_LEVEL:
         if (!log_level_parse(s->text, member(o, s->spec)))
             return err_set(err, s->code,

@@ -50,6 +50,7 @@ struct options {
     int64_t batch_records; /* of a raw object */
 
     int64_t idle_timeout_ms, idle_close_ms; /* or OPTIONS_OFF */
+    bool partition_scope;
     uint64_t memory_limit_bytes;
     bool once, flush;
     int64_t connect_timeout_ms, drain_timeout_ms;

@@ -17,6 +17,7 @@ void report_started(const struct setup *s, const char *lake)
     char duration[OPTION_VALUE_BYTES], slide[OPTION_VALUE_BYTES], delay[OPTION_VALUE_BYTES];
     LOG_INFO("started", LOG_STR("version", TURNSTILE_VERSION), LOG_STR("topic", o->topic),
              LOG_STR("group", o->group), LOG_STR("lake", lake), LOG_STR("prefix", o->prefix),
+             LOG_STR("scope", o->partition_scope ? "partition" : "topic"),
              LOG_STR("duration", option_value_format_time(o->duration_ms, duration)),
              LOG_STR("slide", option_value_format_time(o->slide_ms, slide)),
              LOG_STR("delay", option_value_format_time(o->delay_ms, delay)),
@@ -77,13 +78,13 @@ static void totals_of_partition(const char *topic, const struct pipeline_view *v
     log_write_always(LOG_LEVEL_INFO, "totals", fields, count);
 }
 
-void report_totals(const char *topic, const struct pipeline *pipeline)
+void report_totals(const char *topic, const struct pipelines *pipelines)
 {
-    const size_t count = pipeline_partition_count(pipeline);
+    const size_t count = pipelines_partition_count(pipelines);
     for (size_t i = 0; i < count; i++) {
         struct pipeline_view view;
         struct pipeline_counters counters;
-        pipeline_view(pipeline, i, &view, &counters);
+        pipelines_view(pipelines, i, &view, &counters);
         totals_of_partition(topic, &view, &counters);
     }
 }

@@ -5,7 +5,7 @@
 #define TURNSTILE_CONSUMER_REPORT_H
 
 #include "consumer/setup.h"
-#include "core/pipeline.h"
+#include "consumer/pipelines.h"
 #include "io/uploader.h"
 
 void report_started(const struct setup *s, const char *lake);
@@ -16,7 +16,7 @@ void report_assigned(const char *topic, const struct pipeline_partition *partiti
 /* One `totals` line a partition of the assignment: rows = windowed + duplicate + late + rejected +
  * suppressed; then each reason of rejection that occurred. Not called once the assignment is gone.
  */
-void report_totals(const char *topic, const struct pipeline *pipeline);
+void report_totals(const char *topic, const struct pipelines *pipelines);
 
 void report_stopped(int exit_code, const struct pipeline_totals *totals,
                     const struct uploader_stats *uploads);

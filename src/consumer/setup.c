@@ -196,10 +196,12 @@ static int configure_pipeline(struct setup *s, struct err *err)
         .raw_prefix = s->raw_prefix,
         .raw = o->raw,
         .raw_chunk_records = o->batch_records,
+        .partition_scope = o->partition_scope,
         .duration_ms = o->duration_ms,
         .slide_ms = o->slide_ms,
         .delay_ms = o->delay_ms,
-        .idle_timeout_ms = o->idle_timeout_ms,
+        /* a partition that waits for no other one is not held back by its silence either */
+        .idle_timeout_ms = o->partition_scope ? PIPELINE_OFF : o->idle_timeout_ms,
         .idle_close_ms = o->idle_close_ms,
         .max_future_skew_ms = o->max_future_skew_ms,
         .memory_limit_bytes = s->state_budget_bytes,

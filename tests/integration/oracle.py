@@ -113,12 +113,13 @@ def rows_of(value):
 
 class Expected:
     def __init__(self):
-        self.windows = defaultdict(lambda: defaultdict(lambda: [0, 0]))  # end -> group -> sums
-        self.side = {}                                                   # (p, offset, row) -> (reason, bytes)
-        self.outcome = defaultdict(lambda: defaultdict(int))             # partition -> outcome -> rows
+        # (end, partition or None for all together) -> group -> sums
+        self.windows = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        self.side = {}                                        # (p, offset, row) -> (reason, bytes)
+        self.outcome = defaultdict(lambda: defaultdict(int))  # partition -> outcome -> rows
 
 
-def judge(messages, duration, slide, delay, skew=86400):
+def judge(messages, duration, slide, delay, skew=86400, scope="topic"):
     """messages: {partition: [(offset, timestamp_ms, value)]} in offset order; times in seconds."""
     want = Expected()
     for partition, log in messages.items():
@@ -152,7 +153,7 @@ def judge(messages, duration, slide, delay, skew=86400):
                     group = tuple(row[c].encode() for c in
                                   ("CA", "UNIT", "SCP", "STATION", "LINENAME", "DIVISION", "DATE", "DESC"))
                     for end in live:
-                        sums = want.windows[end][group]
+                        sums = want.windows[(end, partition if scope == "partition" else None)][group]
                         sums[0] += row["ENTRIES"]
                         sums[1] += row["EXITS"]
                 if watermark is None or event - delay > watermark:
@@ -160,9 +161,9 @@ def judge(messages, duration, slide, delay, skew=86400):
     return want
 
 
-def batch_name(end, duration, slide, prefix="turnstile"):
+def batch_name(end, partition, duration, slide, prefix="turnstile"):
     stamp = (EPOCH + datetime.timedelta(seconds=end)).strftime("%Y%m%d_%H%M%S")
-    return f"{prefix}/batch_{(end - duration) // slide}_{stamp}.csv.gz"
+    return f"{prefix}/batch_{(end - duration) // slide}_{stamp}{'' if partition is None else f'_p{partition}'}.csv.gz"
 
 
 def batch_rows(end, groups):
@@ -178,13 +179,13 @@ def batch_rows(end, groups):
 def compare(want, lake, duration, slide, topic, prefix="turnstile"):
     """lake: {name: plain bytes}. A list of differences, empty when the lake is right."""
     wrong = []
-    names = {batch_name(end, duration, slide, prefix): end for end in want.windows}
+    names = {batch_name(*key, duration, slide, prefix): key for key in want.windows}
     got = {n for n in lake if n.startswith(prefix + "/")}
     wrong += [f"missing object {n}" for n in sorted(set(names) - got)]
     wrong += [f"object nobody asked for: {n}" for n in sorted(got - set(names))]
     for name in sorted(set(names) & got):
         rows = list(csv.reader(io.StringIO(lake[name].decode("utf-8"), newline="")))
-        expected = [HEADER] + batch_rows(names[name], want.windows[names[name]])
+        expected = [HEADER] + batch_rows(names[name][0], want.windows[names[name]])
         if rows != expected:
             wrong.append(f"{name}: {len(rows) - 1} rows, expected {len(expected) - 1}; first difference: "
                          + next((f"{a} instead of {b}" for a, b in zip(rows, expected) if a != b), "length"))

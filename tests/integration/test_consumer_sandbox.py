@@ -89,17 +89,21 @@ class Consumer:
 
 
 class Sandbox(unittest.TestCase):
+    partitions = PARTITIONS
+    scope = "topic"
+
     def setUp(self):
         self.work = harness.Work()
         self.work.__enter__()
         self.addCleanup(self.work.__exit__, None, None, None)
-        self.servers, self.url = self.work.sandbox(f"{TOPIC}:{PARTITIONS}")
+        self.servers, self.url = self.work.sandbox(f"{TOPIC}:{self.partitions}")
         for process in self.work.processes:
             self.addCleanup(process.stdout.close)
 
     def args(self, lake, *more, group="g"):
         return ["--topic", TOPIC, "--group", group, "-b", self.servers, "-X",
-                "session.timeout.ms=3500", "--duration", f"{DURATION_S}s", "--lake", lake, *more]
+                "session.timeout.ms=3500", "--duration", f"{DURATION_S}s", "--lake", lake, "--scope", self.scope,
+                *more]
 
     def start(self, lake, *more, **kinds):
         consumer = Consumer(self.args(lake, *more, **kinds))
@@ -122,7 +126,7 @@ class Sandbox(unittest.TestCase):
     def check_lake(self, objects):
         """Against the oracle; returns what it wants."""
         messages = harness.read_topic(self.servers, TOPIC)
-        want = oracle.judge(messages, DURATION_S, DURATION_S, DURATION_S)
+        want = oracle.judge(messages, DURATION_S, DURATION_S, DURATION_S, scope=self.scope)
         self.assertGreater(len(want.windows), 10)
         wrong = oracle.compare(want, objects, DURATION_S, DURATION_S, TOPIC)
         self.assertEqual(wrong, [])
@@ -130,7 +134,7 @@ class Sandbox(unittest.TestCase):
 
     def check_totals(self, log, want=None):
         said = harness.totals(log)
-        self.assertEqual(len(said), PARTITIONS, log)
+        self.assertEqual(len(said), self.partitions, log)
         for partition, t in said.items():
             self.assertEqual(t["rows"], t["windowed"] + t["duplicate"] + t["late"] +
                              t["rejected"] + t["suppressed"])
@@ -307,6 +311,79 @@ class Standby(Sandbox):
         self.assertEqual(code, 0, log)
         self.run_once(self.url, "--flush")
         self.check_lake(harness.read_lake(self.work.lake_dir))
+
+
+class Share(Sandbox):
+    """--scope partition: objects of each partition's own, partitions shared out."""
+    partitions = 4
+    scope = "partition"
+
+    def test_each_partition_has_its_own_objects(self):
+        messages = feed(10)
+        produce(self.servers, messages[:700])
+        self.run_once(self.url)
+        first = harness.read_lake(self.work.lake_dir)
+        produce(self.servers, messages[700:])
+        log = self.run_once(self.url, "--flush")
+        lake = harness.read_lake(self.work.lake_dir)
+        self.check_lake(lake)
+        self.check_totals(log)
+        self.assertEqual(first, {name: lake[name] for name in first})
+        for partition in range(self.partitions):
+            self.assertTrue([n for n in first if n.endswith(f"_p{partition}.csv.gz")], sorted(first))
+
+    @staticmethod
+    def batches(lake, partition):
+        return sum(name.endswith(f"_p{partition}.csv.gz") for name in lake.objects)
+
+    def all_reach(self, lake, batches):
+        """Until each partition has so many mini-batches in the lake."""
+        return lake.wait(lambda l: all(self.batches(l, p) >= batches
+                                       for p in range(self.partitions)))
+
+    def test_two_processes_share_and_one_takes_over(self):
+        messages = feed(11, rows=2400)
+        produce(self.servers, messages[:800])
+        with fake_lake.FakeLake() as lake:
+            first = self.start(lake.url)
+            self.assertTrue(self.all_reach(lake, 3), first.log())
+            second = self.start(lake.url)
+            for consumer in (first, second):
+                consumer.wait_for(r"event=assigned .*partitions=2\b")
+                consumer.wait_for(r"event=reading .*partitions=2\b")
+            produce(self.servers, messages[800:1600])
+            self.assertTrue(self.all_reach(lake, 18), first.log() + second.log())
+            second.process.kill()
+            second.process.wait()
+            first.wait_for(r"event=reading .*partitions=4\b", count=2)
+            self.assertRegex(first.log(), r"event=assigned .*partitions=4 without_record=0")
+            produce(self.servers, messages[1600:])
+            self.assertTrue(self.all_reach(lake, 32), first.log())
+            code, log = first.end(signal.SIGTERM)
+            self.assertEqual(code, 0, log)
+            self.check_totals(log[log.rindex("event=assigned"):])
+            self.run_once(lake.url, "--flush")
+            self.check_lake(lake.plain())
+
+    def test_a_silent_partition_closes_by_itself(self):
+        produce(self.servers, feed(12))
+        messages = harness.read_topic(self.servers, TOPIC)
+        want = oracle.judge(messages, DURATION_S, DURATION_S, DURATION_S, scope="partition")
+        with fake_lake.FakeLake() as lake:
+            consumer = self.start(lake.url, "--idle-close", "1s")
+            enough = lake.wait(lambda l: sum("/batch_" in n for n in l.objects) >= len(want.windows))
+            self.assertTrue(enough, consumer.log())
+            code, log = consumer.end(signal.SIGTERM)
+            self.assertEqual(code, 0, log)
+            self.check_lake(lake.plain())
+
+    def test_the_other_scope_is_refused(self):
+        produce(self.servers, feed(13, rows=50))
+        self.run_once(self.url)
+        self.scope = "topic"
+        code, log = self.start(self.url, "--once").end()
+        self.assertEqual(code, 78, log)
+        self.assertIn("scope", log)
 
 
 if __name__ == "__main__":

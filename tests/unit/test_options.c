@@ -88,6 +88,7 @@ static void has_the_documented_defaults(void **state)
     assert_null(o.config);
     assert_null(o.schema);
     assert_string_equal(o.prefix, "turnstile");
+    assert_false(o.partition_scope);
     assert_int_equal(o.duration_ms, 5 * MINUTE_MS);
     assert_int_equal(o.slide_ms, 5 * MINUTE_MS);
     assert_int_equal(o.delay_ms, 5 * MINUTE_MS);
@@ -113,7 +114,7 @@ static void takes_every_other_option(void **state)
                            "--schema x.json --prefix feeds/mta_1 --idle-timeout off "
                            "--idle-close off --max-future-skew 90s --memory-limit 1gib --once "
                            "--flush --log-format json --log-level debug --check-config "
-                           "--print-config --connect-timeout 2s --drain-timeout 1h --duration 90s",
+                           "--print-config --scope partition --connect-timeout 2s --drain-timeout 1h --duration 90s",
                            &err),
                      0);
     assert_int_equal(o.property_count, 2);
@@ -124,6 +125,7 @@ static void takes_every_other_option(void **state)
     assert_string_equal(o.prefix, "feeds/mta_1");
     assert_int_equal(o.idle_timeout_ms, OPTIONS_OFF);
     assert_int_equal(o.idle_close_ms, OPTIONS_OFF);
+    assert_true(o.partition_scope);
     assert_int_equal(o.max_future_skew_ms, 90000);
     assert_int_equal(o.memory_limit_bytes, 1u << 30);
     assert_true(o.once && o.flush && o.check_config && o.print_config);
@@ -169,6 +171,7 @@ static void refuses_wrong_use_in_one_line_that_helps(void **state)
         {NEEDED "--duration 1441 --slide 1", "1441 panes"},
         {NEEDED "--idle-timeout 5", "'5' is not a time; write 30s, 10m, 4h or 1d, or off"},
         {NEEDED "--idle-close 0s", "out of range"},
+        {NEEDED "--scope turnstile", "write topic or partition"},
         {NEEDED "--delay off", "'off' is not a time"},
         {NEEDED "--connect-timeout 26s", "must be 100ms to 25s"},
         {NEEDED "--memory-limit 256", "'256' is not a size; write 256MiB"},
