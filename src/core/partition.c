@@ -168,7 +168,7 @@ static void cut_raw(struct partition *p)
 /* The log is read up to `position`: what of it is complete goes. */
 static void pass_raw(struct partition *p, int64_t position)
 {
-    if (raw_is_complete(&p->raw, position))
+    if (p->raw.rows > 0 && raw_is_complete(&p->raw, position))
         cut_raw(p);
 }
 

@@ -1,4 +1,5 @@
-/* The oracle is jansson: every line must parse, and give the same bytes back. */
+/* Lines of side and raw objects. The oracle is jansson: every line must parse, and give the same
+ * bytes back. */
 #include "core/encode.h"
 
 #include "base/mem.h"
@@ -162,6 +163,34 @@ static void many_bytes_are_base64_though_they_are_text(void **state)
     mem_free(bytes);
 }
 
+static void a_raw_line_tells_null_from_empty(void **state)
+{
+    UNUSED(state);
+    const struct slice none = {NULL, 0}, empty = {"", 0}, binary = {"\xff\x00", 2};
+    static const char expected[] =
+        "{\"topic\":\"t\",\"partition\":1,\"offset\":5,\"timestamp_ms\":null,"
+        "\"key\":null,\"value\":null}\n"
+        "{\"topic\":\"t\",\"partition\":1,\"offset\":6,\"timestamp_ms\":-1,"
+        "\"key\":\"\",\"value\":\"\"}\n"
+        "{\"topic\":\"t\",\"partition\":1,\"offset\":7,\"timestamp_ms\":0,"
+        "\"key_base64\":\"/wA=\",\"value\":\"a\\\"b\\n\"}\n"
+        "{\"topic\":\"t\",\"partition\":1,\"offset\":8,\"timestamp_ms\":1721649600000,"
+        "\"key\":\"id\",\"value_base64\":\"/wA=\"}\n";
+    const struct record records[] = {
+        {.offset = 5, .timestamp_ms = RECORD_NO_TIMESTAMP, .key = none, .tombstone = true},
+        {.offset = 6, .timestamp_ms = -1, .key = empty, .value = empty},
+        {.offset = 7, .key = binary, .value = slice_of("a\"b\n")},
+        {.offset = 8, .timestamp_ms = 1721649600000, .key = slice_of("id"), .value = binary},
+    };
+    struct buf out;
+    buf_init(&out, 4096);
+    for (size_t i = 0; i < ARRAY_LEN(records); i++)
+        assert_int_equal(encode_raw_line(&out, "t", 1, &records[i]), 0);
+    assert_int_equal(out.len, strlen(expected));
+    assert_memory_equal(out.data, expected, out.len);
+    buf_deinit(&out);
+}
+
 static void what_does_not_fit_leaves_nothing_behind(void **state)
 {
     UNUSED(state);
@@ -173,6 +202,13 @@ static void what_does_not_fit_leaves_nothing_behind(void **state)
             const int rc = encode_side_line(&out, "topic", 1, 2, 3, REJECT_LATE, i ? text : binary);
             assert_true(rc == 0 ? out.len <= max && out.len > 80 : out.len == 0);
             assert_true(rc == 0 || rc == ERR_TOO_LARGE);
+            buf_deinit(&out);
+
+            const struct record record = {.offset = 2, .key = text, .value = i ? text : binary};
+            buf_init(&out, max);
+            const int raw_rc = encode_raw_line(&out, "topic", 1, &record);
+            assert_true(raw_rc == 0 ? out.len <= max && out.len > 80 : out.len == 0);
+            assert_true(raw_rc == 0 || raw_rc == ERR_TOO_LARGE);
             buf_deinit(&out);
         }
     }
@@ -186,6 +222,7 @@ int main(void)
         cmocka_unit_test(random_bytes_come_back),
         cmocka_unit_test(a_tombstone_is_null_and_an_empty_value_is_empty),
         cmocka_unit_test(many_bytes_are_base64_though_they_are_text),
+        cmocka_unit_test(a_raw_line_tells_null_from_empty),
         cmocka_unit_test(what_does_not_fit_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,8 @@ static void has_the_documented_defaults(void **state)
     assert_int_equal(o.drain_timeout_ms, 60000);
     assert_int_equal(o.log_level, LOG_LEVEL_INFO);
     assert_int_equal(o.log_format, LOG_FORMAT_LOGFMT);
-    assert_false(o.once || o.flush || o.check_config || o.print_config);
+    assert_false(o.once || o.flush || o.raw || o.check_config || o.print_config);
+    assert_int_equal(o.batch_records, 1000);
 }
 
 static void takes_every_other_option(void **state)
@@ -109,14 +110,16 @@ static void takes_every_other_option(void **state)
     struct options o;
     struct err err;
     environment = NULL;
-    assert_int_equal(parse(&o,
-                           "-t t -G g --lake s -X bootstrap.servers=h -X a=b=c --delay 0 "
-                           "--schema x.json --prefix feeds/mta_1 --idle-timeout off "
-                           "--idle-close off --max-future-skew 90s --memory-limit 1gib --once "
-                           "--flush --log-format json --log-level debug --check-config "
-                           "--print-config --scope partition --connect-timeout 2s --drain-timeout 1h --duration 90s",
-                           &err),
-                     0);
+    assert_int_equal(
+        parse(&o,
+              "-t t -G g --lake s -X bootstrap.servers=h -X a=b=c --delay 0 "
+              "--schema x.json --prefix feeds/mta_1 --idle-timeout off "
+              "--idle-close off --max-future-skew 90s --memory-limit 1gib --once "
+              "--flush --log-format json --log-level debug --check-config "
+              "--print-config --scope partition --connect-timeout 2s --drain-timeout 1h "
+              "--duration 90s --raw --batch-size 500",
+              &err),
+        0);
     assert_int_equal(o.property_count, 2);
     assert_string_equal(o.properties[1], "a=b=c");
     assert_int_equal(o.duration_ms, 90000);
@@ -133,6 +136,8 @@ static void takes_every_other_option(void **state)
     assert_int_equal(o.log_format, LOG_FORMAT_JSON);
     assert_int_equal(o.connect_timeout_ms, 2000);
     assert_int_equal(o.drain_timeout_ms, 3600000);
+    assert_true(o.raw);
+    assert_int_equal(o.batch_records, 500);
 }
 
 static void refuses_wrong_use_in_one_line_that_helps(void **state)
@@ -181,6 +186,12 @@ static void refuses_wrong_use_in_one_line_that_helps(void **state)
         {NEEDED "--log-format xml", "'xml' is not a format"},
         {NEEDED "-X novalue", "'novalue' is not KEY=VALUE"},
         {NEEDED "-X =x", "'=x' is not KEY=VALUE"},
+        {NEEDED "--batch-size 0", "'0' is not a number from 1 to 1000000"},
+        {NEEDED "--batch-size 1000001", "'1000001' is not a number"},
+        {NEEDED "--batch-size -5", "'-5' is not a number"},
+        {NEEDED "--batch-size 1k", "'1k' is not a number"},
+        {NEEDED "--batch-size 99999999999999999999", "is not a number"},
+        {NEEDED "--raw=yes", "--raw takes no value"},
         {NEEDED "--flush", "--flush works with --once only"},
         {NEEDED "--topic a,b", "'a,b' is not one topic's name"},
         {NEEDED "--topic ^a", "is not one topic's name"},
