@@ -330,11 +330,7 @@ static void keep_raw(struct partition *p, struct message *m)
     if (record->offset < p->raw.durable_offset)
         return;
     const struct origin *origin = p->raw.rows == 0 ? origin_of(m) : &m->origin;
-    if (raw_add(&p->raw, c->topic, p->id, record, origin, c->raw_chunk_records) != 0)
-        partition_stop(p, ERR_TOO_LARGE,
-                       "partition %" PRId32 " of %s: the message at offset %" PRId64
-                       " is too large for the raw layer (%zu bytes)",
-                       p->id, c->topic, record->offset, record->key.len + record->value.len);
+    raw_add(&p->raw, c->topic, p->id, record, origin, c->raw_chunk_records);
 }
 
 static void read_message(struct partition *p, const struct record *record, const struct row *rows,
@@ -346,10 +342,10 @@ static void read_message(struct partition *p, const struct record *record, const
     const int64_t cell = slide_cell(p);
     for (size_t i = 0; i < count && !p->stopped; i++)
         judge(p, &m, &rows[i]);
-    if (p->stage->config->raw && !p->stopped)
-        keep_raw(p, &m);
     if (p->stopped)
         return; /* in the middle of a message: nothing of it may pass the floor */
+    if (p->stage->config->raw)
+        keep_raw(p, &m);
     p->counters.messages++;
     p->position = record->offset + 1;
     pass_raw(p, p->position);

@@ -16,20 +16,18 @@ void raw_deinit(struct raw *r)
     r->rows = 0;
 }
 
-int raw_add(struct raw *r, const char *topic, int32_t partition, const struct record *record,
-            const struct origin *origin, int64_t chunk_records)
+void raw_add(struct raw *r, const char *topic, int32_t partition, const struct record *record,
+             const struct origin *origin, int64_t chunk_records)
 {
     ASSERT(record->offset >= r->durable_offset && chunk_records > 0);
     const int rc = encode_raw_line(&r->lines, topic, partition, record);
-    if (rc != 0)
-        return rc;
+    ASSERT(rc == 0); /* RAW_MAX_BYTES and one message lie far below OBJECT_MAX_BYTES */
     if (r->rows++ == 0) {
         const int64_t start = record->offset - record->offset % chunk_records;
         r->origin = *origin;
         r->timestamp_ms = record->timestamp_ms;
         r->end_offset = start <= INT64_MAX - chunk_records ? start + chunk_records : INT64_MAX;
     }
-    return 0;
 }
 
 bool raw_is_complete(const struct raw *r, int64_t position)

@@ -35,10 +35,9 @@ void raw_init(struct raw *r, int64_t durable_offset);
 void raw_deinit(struct raw *r);
 
 /* Append a message at or above R. `origin` is the message's, looked at when it opens a chunk (one
- * that ends at the next multiple of chunk_records). 0; ERR_TOO_LARGE: its line is longer than any
- * object may be, nothing was appended. */
-int raw_add(struct raw *r, const char *topic, int32_t partition, const struct record *record,
-            const struct origin *origin, int64_t chunk_records) MUST_CHECK;
+ * that ends at the next multiple of chunk_records). */
+void raw_add(struct raw *r, const char *topic, int32_t partition, const struct record *record,
+             const struct origin *origin, int64_t chunk_records);
 
 /* Is a chunk open that a log read up to `position` has completed? Asked between messages. */
 bool raw_is_complete(const struct raw *r, int64_t position);
