@@ -131,6 +131,11 @@ class Raw(sandbox.Sandbox):
         self.assertTrue(names)
         self.assertTrue(all(n.startswith(f"raw/feeds/mta/{TOPIC}/") for n in names), names)
 
+    def test_partitions_on_their_own(self):
+        sandbox.produce(self.servers, sandbox.feed(25)[:500])
+        self.run_once(self.url, *self.raw_args("--scope", "partition"))
+        self.check_raw(harness.read_lake(self.work.lake_dir), self.ends())
+
     def test_silence_ends_a_file(self):
         sandbox.produce(self.servers, sandbox.feed(23)[:250])
         consumer = self.start(self.url, *self.raw_args("--idle-close", "300ms"))
