@@ -40,7 +40,7 @@ struct partition {
 
 struct store {
     uint64_t id;
-    char label[WORDS_LINE_BYTES]; /* `window=00:00:00` or `side p0@3` */
+    char label[WORDS_LINE_BYTES]; /* `window=00:00:00`, `side p0@3` or `raw p0@0` */
 };
 
 struct scenario {
@@ -88,20 +88,21 @@ static void trace_batch(struct scenario *s, const struct object *o)
           words_clock(o->window_end_ms, end), o->rows, totals, o->name);
 }
 
-/* `side p0@11 rows=2 offsets=11,14` */
-static void trace_side(struct scenario *s, const struct object *o)
+/* `side p0@11 rows=2 offsets=11,14`, `raw p0@11 rows=4 offsets=11,12,13,14` */
+static void trace_lines(struct scenario *s, const struct object *o)
 {
     char offsets[WORDS_LINE_BYTES / 2] = "";
     size_t used = 0;
     struct store *store = &s->stores[s->store_count++];
     const char *first = strrchr(o->name, '-') + 1;
+    const char *what = o->kind == OBJECT_RAW ? "raw" : "side";
     for (size_t at = 0; at + 10 < o->lines.len; at++) {
         if (memcmp(o->lines.data + at, "\"offset\":", 9) == 0)
             used += (size_t)snprintf(offsets + used, sizeof(offsets) - used, "%s%lld",
                                      used ? "," : "", strtoll(o->lines.data + at + 9, NULL, 10));
     }
     store->id = o->id;
-    snprintf(store->label, sizeof(store->label), "side p%d@%lld", (int)o->partition,
+    snprintf(store->label, sizeof(store->label), "%s p%d@%lld", what, (int)o->partition,
              strtoll(first, NULL, 10));
     trace(s, "store %s rows=%" PRIu64 " offsets=%s object=%s", store->label, o->rows, offsets,
           o->name);
@@ -141,9 +142,10 @@ static bool trace_commit(struct scenario *s, int32_t id, const struct kept_recor
         trace(s, "punctuation p%d@%" PRId64 " watermark=%s floor=%" PRId64, (int)id, cut->offset,
               words_clock(cut->watermark_ms, c), r.floor);
     else if (s->show_commits)
-        trace(s, "commit p%d floor=%" PRId64 " watermark=%s frontier=%s side=%" PRId64, (int)id,
-              r.floor, words_clock(r.watermark_ms, w), words_clock(r.frontier_ms, u),
-              r.side_offset);
+        trace(s,
+              "commit p%d floor=%" PRId64 " watermark=%s frontier=%s side=%" PRId64 " raw=%" PRId64,
+              (int)id, r.floor, words_clock(r.watermark_ms, w), words_clock(r.frontier_ms, u),
+              r.side_offset, r.raw_offset);
     return cut || s->show_commits;
 }
 
@@ -186,10 +188,10 @@ static int32_t take_action(struct scenario *s, const struct pipeline_action *a)
     case ACTION_STORE:
         if (s->store_count == MAX_STORES)
             words_fail(&s->where, "more than %d objects", MAX_STORES);
-        if (a->store.object->kind == OBJECT_SIDE)
-            trace_side(s, a->store.object);
-        else
+        if (a->store.object->kind == OBJECT_MINI_BATCH)
             trace_batch(s, a->store.object);
+        else
+            trace_lines(s, a->store.object);
         object_free(a->store.object);
         break;
     case ACTION_COMMIT:
@@ -348,7 +350,7 @@ static void end_of_log(struct scenario *s, const struct words *w)
                       .end_of_log = {.partition = (int32_t)id, .offset = s->partitions[id].high}});
 }
 
-/* `stored window=00:00:00`, `stored side p0@11` */
+/* `stored window=00:00:00`, `stored side p0@11`, `stored raw p0@0` */
 static void stored(struct scenario *s, const struct words *w)
 {
     char label[WORDS_LINE_BYTES];
@@ -414,6 +416,8 @@ static void configure(struct scenario *s, const struct words *w)
             s->config.once = true;
         else if (strcmp(w->word[i], "flush") == 0)
             s->config.flush = true;
+        else if (is_key(w->word[i], "raw"))
+            s->config.raw_chunk_records = words_number(&s->where, w->word[i] + 4, "");
         else if (strcmp(w->word[i], "scope=partition") == 0)
             s->config.partition_scope = true;
         else if (strcmp(w->word[i], "show=commits") == 0)
@@ -423,6 +427,7 @@ static void configure(struct scenario *s, const struct words *w)
     }
     if (!words_value(w, "slide") && words_value(w, "duration"))
         s->config.slide_ms = s->config.duration_ms;
+    s->config.raw = s->config.raw_chunk_records != 0;
 }
 
 /* `p0 10..14 [later]`, from the given word on */
@@ -561,6 +566,7 @@ int main(int argc, char **argv)
                                          .topic = "ride",
                                          .prefix = "lake",
                                          .side_prefix = "rejected",
+                                         .raw_prefix = "raw",
                                          .duration_ms = 60000,
                                          .slide_ms = 60000,
                                          .idle_timeout_ms = PIPELINE_OFF,
