@@ -31,7 +31,7 @@ struct app {
     const struct setup *setup;
     uv_loop_t loop;
     uv_timer_t wake;    /* the pipeline's WAKE_AT */
-    uv_timer_t connect; /* STARTING must end by then */
+    uv_timer_t connect; /* STARTING, and standing by with --once, must end by then */
     uv_timer_t probe;   /* pause between probes */
     uv_timer_t limit;   /* of DRAINING, then of CLOSING */
     struct signals signals;
@@ -57,6 +57,7 @@ struct app {
 
 static void app_step(struct app *app, const struct pipeline_event *event);
 static void app_close(struct app *app);
+static void on_connect_limit(uv_timer_t *timer);
 
 static void set_state(struct app *app, enum app_state state)
 {
@@ -411,10 +412,12 @@ static void on_committed(void *arg, int32_t partition, enum pipeline_commit_resu
 static void on_standby(void *arg)
 {
     struct app *app = arg;
-    LOG_INFO("standby", LOG_STR("topic", app->setup->options.topic),
-             LOG_STR("group", app->setup->options.group));
+    const struct options *o = &app->setup->options;
+    LOG_INFO("standby", LOG_STR("topic", o->topic), LOG_STR("group", o->group));
     app->kafka_answered = true;
     started(app);
+    if (o->once) /* for a scheduler: a run that cannot have its turn soon says so and ends */
+        uv_timer_start(&app->connect, on_connect_limit, (uint64_t)o->connect_timeout_ms, 0);
 }
 
 static void on_source_failed(void *arg, const struct err *err)
@@ -493,6 +496,10 @@ static void on_connect_limit(uv_timer_t *timer)
     if (!app->lake_answered) /* Kafka's own limit is the source's */
         lake_fails(app, ERR_UNREACHABLE,
                    app->probe_detail[0] != '\0' ? app->probe_detail : "no answer");
+    else if (app->state == APP_RUNNING && app->partition_count == 0)
+        fail(app, ERR_TIMEOUT,
+             "another member of the group has the topic: nothing was read; run "
+             "--once when it has ended");
 }
 
 static int start_source(struct app *app, rd_kafka_conf_t *conf, struct err *err)

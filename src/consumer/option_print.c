@@ -33,7 +33,8 @@ static const char help_tail[] =
     "  1   a failure that needs a person; the last line of the log says which\n"
     "  2   wrong use: an option is unknown, missing or has a bad value\n"
     "  69  Kafka or the lake could not be reached at start\n"
-    "  75  uploads or commits did not finish in --drain-timeout; nothing is lost, start again\n"
+    "  75  uploads or commits did not finish in --drain-timeout, or --once met another member of\n"
+    "      the group at work; nothing is lost, start again\n"
     "  77  credentials or permissions\n"
     "  78  configuration: a file, variable, topic or state that does not fit\n"
     "  128 + the signal: a second SIGTERM or SIGINT, which ends it at once; nothing is lost\n";

@@ -188,6 +188,15 @@ def resident_peak(pid):
     return int(found[1]) if found else 0
 
 
+def wait_until(holds, deadline_s=60):
+    """Poll until `holds()` is true; an error after the deadline."""
+    deadline = time.monotonic() + deadline_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise RuntimeError("waited in vain")
+        time.sleep(0.02)
+
+
 def totals(stderr):
     """{partition: {outcome: rows}} from the consumer's `totals` lines."""
     out = {}
