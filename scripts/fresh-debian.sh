@@ -17,7 +17,7 @@ Debian's package archive.
 END
 }
 
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+MIRROR=${DEBIAN_MIRROR:-} # empty: debootstrap's own
 DIR=
 KEEP=false
 
@@ -44,7 +44,7 @@ cleanup() {
 make_base() {
     local began=$SECONDS
     [ ! -x "$DIR/bin/bash" ] || return 0
-    debootstrap --variant=minbase bookworm "$DIR" "$MIRROR" >"$DIR.log" 2>&1 ||
+    debootstrap --variant=minbase bookworm "$DIR" ${MIRROR:+"$MIRROR"} >"$DIR.log" 2>&1 ||
         die "debootstrap failed; its output is in $DIR.log"
     rm -f "$DIR.log"
     say "fresh: base Debian 12 made in $((SECONDS - began)) s"
