@@ -22,6 +22,7 @@
 
 struct setup {
     int64_t rows, turnstiles, rows_per_second, duration_s, slide_s;
+    int64_t raw; /* messages of a raw object; 0: no raw layer */
     int runs;
     bool json;
     const char *schema_path;
@@ -104,6 +105,9 @@ static struct result run(const struct setup *s, const struct schema *schema)
                                            .topic = "bench",
                                            .prefix = "turnstile",
                                            .side_prefix = "rejected",
+                                           .raw_prefix = "raw",
+                                           .raw = s->raw > 0,
+                                           .raw_chunk_records = s->raw,
                                            .duration_ms = s->duration_s * 1000,
                                            .slide_ms = s->slide_s * 1000,
                                            .delay_ms = s->duration_s * 1000,
@@ -202,6 +206,8 @@ int main(int argc, char **argv)
             s.duration_s = number(argv[i + 1]);
         else if (strcmp(argv[i], "--slide") == 0)
             s.slide_s = number(argv[i + 1]);
+        else if (strcmp(argv[i], "--raw") == 0)
+            s.raw = number(argv[i + 1]);
         else if (strcmp(argv[i], "--runs") == 0)
             s.runs = (int)number(argv[i + 1]);
         else if (strcmp(argv[i], "--format") == 0)
@@ -209,7 +215,7 @@ int main(int argc, char **argv)
         else {
             fprintf(stderr,
                     "usage: bench_pipeline [--rows N] [--turnstiles N] [--rows-per-second N] "
-                    "[--duration S] [--slide S] [--format csv|json] [--runs N]\n");
+                    "[--duration S] [--slide S] [--raw N] [--format csv|json] [--runs N]\n");
             return 2;
         }
     }

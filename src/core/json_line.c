@@ -43,12 +43,21 @@ static const char *json_escape(unsigned char c, char scratch[7])
     return scratch;
 }
 
+/* How many bytes at the start stand for themselves, as nearly all do. */
+static size_t plain_run(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 /* A JSON string; bytes that are not UTF-8 become U+FFFD (only a name can hold any, see below). */
 static int json_string(struct buf *out, struct slice text)
 {
     int rc = buf_append_byte(out, '"');
-    size_t from = 0, i = 0;
-    while (rc == 0 && i < text.len) {
+    size_t from = 0, i = plain_run(text.ptr, text.len);
+    for (; rc == 0 && i < text.len; i += plain_run(text.ptr + i, text.len - i)) {
         char scratch[7];
         const unsigned char *p = (const unsigned char *)text.ptr + i;
         const size_t n = utf8_sequence_len(p, text.len - i);
@@ -92,10 +101,13 @@ static int json_base64(struct buf *out, struct slice bytes)
 /* `,"<name>":"text"`, `,"<name>_base64":"..."` or `,"<name>":null`. */
 static int json_bytes(struct buf *out, const char *name, bool is_null, struct slice bytes)
 {
-    if (is_null)
-        return buf_printf(out, ",\"%s\":null", name);
+    int rc = buf_append_str(out, ",\"");
+    if (rc == 0)
+        rc = buf_append_str(out, name);
+    if (rc != 0 || is_null)
+        return rc != 0 ? rc : buf_append_str(out, "\":null");
     const bool text = bytes.len <= ENCODE_TEXT_MAX_BYTES && is_text(bytes);
-    const int rc = buf_printf(out, text ? ",\"%s\":" : ",\"%s_base64\":", name);
+    rc = buf_append_str(out, text ? "\":" : "_base64\":");
     if (rc != 0)
         return rc;
     return text ? json_string(out, bytes) : json_base64(out, bytes);
