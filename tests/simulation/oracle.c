@@ -185,15 +185,6 @@ static void batch_name(const struct feed_config *c, const struct share *s, char 
              (s->end_ms - c->duration_ms) / c->slide_ms, end, partition);
 }
 
-static const struct world_object *find_object(const struct world *w, const char *name)
-{
-    for (size_t i = 0; i < w->lake.count; i++) {
-        if (strcmp(w->lake.items[i].name, name) == 0)
-            return &w->lake.items[i];
-    }
-    return NULL;
-}
-
 static bool field_is(struct reader *r, const char *want, bool last)
 {
     char got[READER_FIELD_BYTES];
@@ -264,7 +255,7 @@ static void check_window(struct world *w, const struct shares *shares, size_t fr
     const struct share *first = &shares->items[from];
     char name[128];
     batch_name(&w->feed.config, first, name, sizeof(name));
-    const struct world_object *object = find_object(w, name);
+    const struct world_object *object = world_find(w, name);
     totals->objects++;
     if (!object) {
         world_violation(w, "%s is missing: %zu rows are lost", name, to - from);

@@ -7,15 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct world_object *find_object(const struct world *w, const char *name)
-{
-    for (size_t i = 0; i < w->lake.count; i++) {
-        if (strcmp(w->lake.items[i].name, name) == 0)
-            return &w->lake.items[i];
-    }
-    return NULL;
-}
-
 /* Does an object end between these two offsets, which follow each other? */
 static bool is_cut_between(const struct world *w, unsigned partition, int64_t before, int64_t after)
 {
@@ -29,6 +20,13 @@ static bool is_cut_between(const struct world *w, unsigned partition, int64_t be
     return false;
 }
 
+static bool is_same(bool has, const char *got, size_t got_len, const char *want, size_t want_len)
+{
+    if (want == NULL)
+        return !has;
+    return has && got_len == want_len && memcmp(got, want, want_len) == 0;
+}
+
 static bool line_is_right(struct reader *r, unsigned partition, const struct feed_message *want)
 {
     struct reader_raw_row got;
@@ -37,10 +35,8 @@ static bool line_is_right(struct reader *r, unsigned partition, const struct fee
         return false;
     const bool dated = want->timestamp_ms != RECORD_NO_TIMESTAMP;
     return got.has_timestamp == dated && (!dated || got.timestamp_ms == want->timestamp_ms) &&
-           got.has_key == (want->key != NULL) && got.key_len == want->key_len &&
-           (got.key_len == 0 || memcmp(got.key, want->key, got.key_len) == 0) &&
-           got.has_value == (want->value != NULL) && got.value_len == want->len &&
-           (got.value_len == 0 || memcmp(got.value, want->value, got.value_len) == 0);
+           is_same(got.has_key, got.key, got.key_len, want->key, want->key_len) &&
+           is_same(got.has_value, got.value, got.value_len, want->value, want->len);
 }
 
 /* Messages [from, to) of the partition are one object. */
@@ -53,7 +49,7 @@ static void check_object(struct world *w, unsigned partition, size_t from, size_
                      sizeof(day));
     snprintf(name, sizeof(name), "raw/ride/%s/%u-%" PRId64 ".jsonl.gz", day, partition,
              messages[from].offset);
-    const struct world_object *object = find_object(w, name);
+    const struct world_object *object = world_find(w, name);
     if (!object) {
         world_violation(w, "%s is missing: %zu messages are lost", name, to - from);
         return;

@@ -78,7 +78,7 @@ void world_trace(const struct world *w, const char *format, ...)
 
 /* ---- the lake ---- */
 
-static struct world_object *find(const struct world *w, const char *name)
+const struct world_object *world_find(const struct world *w, const char *name)
 {
     for (size_t i = 0; i < w->lake.count; i++) {
         if (strcmp(w->lake.items[i].name, name) == 0)
@@ -89,12 +89,12 @@ static struct world_object *find(const struct world *w, const char *name)
 
 bool world_has(const struct world *w, const char *name)
 {
-    return find(w, name) != NULL;
+    return world_find(w, name) != NULL;
 }
 
 void world_put(struct world *w, const struct world_object *object)
 {
-    struct world_object *old = find(w, object->name);
+    const struct world_object *old = world_find(w, object->name);
     struct world_object mine = *object;
     if (!old) {
         world_objects_add(&w->lake, &mine);

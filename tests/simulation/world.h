@@ -67,6 +67,8 @@ void world_trace(const struct world *w, const char *format, ...) FORMAT_PRINTF(2
 /* The object is durable from here on; takes name and content. */
 void world_put(struct world *w, const struct world_object *object);
 bool world_has(const struct world *w, const char *name);
+/* Valid until the next put; NULL: it is not there. */
+const struct world_object *world_find(const struct world *w, const char *name);
 
 /* The record of a partition is this from here on. */
 void world_commit(struct world *w, unsigned partition, int64_t offset, struct slice metadata);
