@@ -268,7 +268,20 @@ static bool is_quiet(struct app *app)
     return uploads.queued + uploads.in_flight == 0 && totals.commits_outstanding == 0;
 }
 
-static bool is_memory_short(const struct app *app);
+/* Above the budget only what may shrink is waited for; without that the pipeline stops by itself,
+ * with a reason. */
+static bool is_memory_short(const struct app *app)
+{
+    struct uploader_stats uploads;
+    struct pipeline_totals totals;
+    uploader_stats(app->uploader, &uploads);
+    if (uploads.queued + uploads.in_flight == 0)
+        return false;
+    if (uploads.memory_bytes > app->setup->backlog_bytes)
+        return true;
+    pipelines_totals(app->pipelines, &totals);
+    return totals.memory_bytes + uploads.memory_bytes > app->setup->state_budget_bytes;
+}
 
 /* The one place where events go in and actions are carried out. */
 static void app_step(struct app *app, const struct pipeline_event *event)
@@ -353,21 +366,6 @@ static void on_revoked(void *arg)
     app_step(app, &(struct pipeline_event){.kind = EVENT_REVOKED});
 }
 
-/* Above the budget only what may shrink is waited for; without that the pipeline stops by itself,
- * with a reason. */
-static bool is_memory_short(const struct app *app)
-{
-    struct uploader_stats uploads;
-    struct pipeline_totals totals;
-    uploader_stats(app->uploader, &uploads);
-    if (uploads.queued + uploads.in_flight == 0)
-        return false;
-    if (uploads.memory_bytes > app->setup->backlog_bytes)
-        return true;
-    pipelines_totals(app->pipelines, &totals);
-    return totals.memory_bytes + uploads.memory_bytes > app->setup->state_budget_bytes;
-}
-
 static bool on_may_read(void *arg, int32_t partition)
 {
     struct app *app = arg;
@@ -407,6 +405,12 @@ static void on_committed(void *arg, int32_t partition, enum pipeline_commit_resu
                   LOG_STR("result", names[result]));
     app_step(app,
              &(struct pipeline_event){.kind = EVENT_COMMITTED, .committed = {partition, result}});
+}
+
+static void on_first_record(void *arg, int32_t partition, int64_t low, struct buf *out)
+{
+    const struct app *app = arg;
+    pipelines_first_record(&app->setup->pipeline, partition, low, out);
 }
 
 static void on_standby(void *arg)
@@ -523,6 +527,7 @@ static int start_source(struct app *app, rd_kafka_conf_t *conf, struct err *err)
         .read_error = on_read_error,
         .committed = on_committed,
         .standby = on_standby,
+        .first_record = on_first_record,
         .failed = on_source_failed,
         .arg = app,
     };
@@ -561,13 +566,6 @@ static void start(struct app *app, rd_kafka_conf_t *conf)
     kafka_source_start(app->source);
 }
 
-static int close_loop(uv_loop_t *loop)
-{
-    const int rc = uv_run(loop, UV_RUN_DEFAULT);
-    ASSERT(rc == 0);
-    return uv_loop_close(loop);
-}
-
 int app_run(struct setup *setup)
 {
     struct app *app = mem_calloc(1, sizeof(*app));
@@ -584,7 +582,9 @@ int app_run(struct setup *setup)
         setup->conf = NULL;
         start(app, conf);
     }
-    rc = close_loop(&app->loop);
+    rc = uv_run(&app->loop, UV_RUN_DEFAULT);
+    ASSERT(rc == 0);
+    rc = uv_loop_close(&app->loop);
     ASSERT(rc == 0);
     if (app->pipelines != NULL) {
         struct pipeline_totals totals;

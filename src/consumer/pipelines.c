@@ -18,6 +18,8 @@ struct hosted {
     bool at_end, stopped;
     bool awaits_silence; /* its open windows close when it has been silent for long enough */
     int64_t wake_ms;     /* its WAKE_AT, or INT64_MAX */
+    bool refused;        /* added to the topic later; never assigned */
+    bool told_stop;      /* STOP was said for it here */
     bool ready;          /* has said what it reads, or that it does not */
     bool drained;
     bool held; /* not read for want of memory */
@@ -40,8 +42,7 @@ struct pipelines {
     size_t next;
     struct pipeline_action *reads; /* READ of those that are ready, until all are */
     size_t read_count, next_read;
-    bool full;        /* stopped for want of memory */
-    size_t next_stop; /* ... and said so for the partitions before this one */
+    bool full; /* stopped for want of memory */
     char reason[ERR_TEXT_BYTES];
     unsigned recounts;  /* steps since all memory was taken and nothing was outstanding */
     int64_t recount_ms; /* the next one, or INT64_MAX */
@@ -67,6 +68,11 @@ static void forget(struct pipelines *ps)
     ps->recount_ms = INT64_MAX;
 }
 
+static bool is_added_later(const struct pipelines *ps, const struct pipeline_partition *p)
+{
+    return ps->config.partition_scope && p->partition != 0 && p->committed == RECORD_NO_OFFSET;
+}
+
 static void host(struct pipelines *ps, const struct pipeline_partition *partitions, size_t count)
 {
     ps->count = ps->config.partition_scope ? count : 1;
@@ -78,6 +84,7 @@ static void host(struct pipelines *ps, const struct pipeline_partition *partitio
             .partition = partitions[i].partition,
             .end = partitions[i].high,
             .wake_ms = INT64_MAX,
+            .refused = is_added_later(ps, &partitions[i]),
         };
 }
 
@@ -98,6 +105,27 @@ void pipelines_free(struct pipelines *ps)
     mem_free(ps);
 }
 
+/* As a pipeline says it, so that there is one place that knows. */
+void pipelines_first_record(const struct pipeline_config *config, int32_t partition, int64_t low,
+                            struct buf *out)
+{
+    const struct pipeline_partition fresh = {
+        .partition = partition, .low = low, .high = low, .committed = RECORD_NO_OFFSET};
+    struct pipeline *p = pipeline_new(config);
+    struct pipeline_action action;
+    bool said = false;
+    pipeline_step(p, &(struct pipeline_event){.kind = EVENT_ASSIGNED, .assigned = {&fresh, 1}});
+    while (pipeline_next_action(p, &action)) {
+        if (action.kind != ACTION_COMMIT)
+            continue;
+        const int rc = buf_append(out, action.commit.metadata.ptr, action.commit.metadata.len);
+        ASSERT(rc == 0 && action.commit.offset == low);
+        said = true;
+    }
+    ASSERT(said);
+    pipeline_free(p);
+}
+
 static struct hosted *find(const struct pipelines *ps, int32_t partition)
 {
     if (!ps->config.partition_scope)
@@ -113,7 +141,7 @@ static struct hosted *find(const struct pipelines *ps, int32_t partition)
 static void look(struct pipelines *ps, struct hosted *h)
 {
     pipeline_totals(h->pipeline, &h->totals);
-    if (!ps->config.partition_scope)
+    if (!ps->config.partition_scope || h->refused)
         return;
     struct pipeline_view view;
     struct pipeline_counters counters;
@@ -153,7 +181,7 @@ static void hold(struct pipelines *ps)
     for (size_t i = 0; i < ps->count; i++) {
         const struct hosted *h = &ps->hosted[i];
         const bool done = h->at_end || (ps->config.once && h->position >= h->end);
-        if (!h->stopped && !done && h->watermark_ms < lowest_ms)
+        if (!h->stopped && !h->refused && !done && h->watermark_ms < lowest_ms)
             lowest_ms = h->watermark_ms;
     }
     for (size_t i = 0; i < ps->count; i++)
@@ -194,7 +222,6 @@ static void watch_limit(struct pipelines *ps, int64_t now_ms)
             ps->count, bytes >> 20, limit >> 20);
     memcpy(ps->reason, err.text, sizeof(ps->reason));
     ps->full = true;
-    ps->next_stop = 0;
 }
 
 /* ---- events ---- */
@@ -209,7 +236,7 @@ static bool is_for(const struct pipelines *ps, size_t index, struct pipeline_eve
             e->assigned.partitions += index;
             e->assigned.count = 1;
         }
-        return true;
+        return !h->refused;
     case EVENT_DRAIN:
         return true;
     case EVENT_TICK:
@@ -309,7 +336,7 @@ static bool pass_on(struct pipelines *ps, struct hosted *h, struct pipeline_acti
 static bool next_read(struct pipelines *ps, struct pipeline_action *action)
 {
     for (size_t i = 0; i < ps->count; i++)
-        if (!ps->hosted[i].ready)
+        if (!ps->hosted[i].ready && !ps->hosted[i].refused)
             return false;
     if (ps->next_read == ps->read_count)
         return false;
@@ -317,14 +344,29 @@ static bool next_read(struct pipelines *ps, struct pipeline_action *action)
     return true;
 }
 
+static void say_added_later(struct pipelines *ps, int32_t partition)
+{
+    struct err err;
+    err_set(&err, ERR_CONFIG,
+            "partition %" PRId32 " was added to %s after this group had begun: rows of one key are "
+            "in two partitions now, and windows would be split between them; start anew with "
+            "another --group and --prefix",
+            partition, ps->config.topic);
+    memcpy(ps->reason, err.text, sizeof(ps->reason));
+}
+
 static bool next_stop(struct pipelines *ps, struct pipeline_action *action)
 {
-    while (ps->full && ps->next_stop < ps->count) {
-        const struct hosted *h = &ps->hosted[ps->next_stop++];
-        if (h->stopped)
+    for (size_t i = 0; i < ps->count; i++) {
+        struct hosted *h = &ps->hosted[i];
+        if (h->told_stop || h->stopped || !(h->refused || ps->full))
             continue;
-        *action = (struct pipeline_action){.kind = ACTION_STOP_PARTITION,
-                                           .stop = {h->partition, ERR_TOO_LARGE, ps->reason}};
+        h->told_stop = true;
+        if (h->refused)
+            say_added_later(ps, h->partition);
+        *action = (struct pipeline_action){
+            .kind = ACTION_STOP_PARTITION,
+            .stop = {h->partition, h->refused ? ERR_CONFIG : ERR_TOO_LARGE, ps->reason}};
         return true;
     }
     return false;
@@ -385,7 +427,13 @@ size_t pipelines_partition_count(const struct pipelines *ps)
 void pipelines_view(const struct pipelines *ps, size_t index, struct pipeline_view *view,
                     struct pipeline_counters *counters)
 {
-    if (ps->config.partition_scope)
+    if (ps->config.partition_scope && ps->hosted[index].refused) {
+        *view = (struct pipeline_view){.partition = ps->hosted[index].partition,
+                                       .watermark_ms = WATERMARK_NONE,
+                                       .floor = RECORD_NO_OFFSET,
+                                       .stopped = true};
+        *counters = (struct pipeline_counters){0};
+    } else if (ps->config.partition_scope)
         pipeline_view(ps->hosted[index].pipeline, 0, view, counters);
     else
         pipeline_view(ps->hosted[0].pipeline, index, view, counters);

@@ -22,6 +22,12 @@ struct pipelines;
 struct pipelines *pipelines_new(const struct pipeline_config *config);
 void pipelines_free(struct pipelines *ps); /* NULL is a no-op */
 
+/* In partition scope a partition without a record is refused, partition 0 excepted: where the
+ * source has founded the group it was added to the topic later, which moves keys. This is the
+ * record to found it with, for a log that starts at `low`; appended. */
+void pipelines_first_record(const struct pipeline_config *config, int32_t partition, int64_t low,
+                            struct buf *out);
+
 void pipelines_step(struct pipelines *ps, const struct pipeline_event *event);
 bool pipelines_next_action(struct pipelines *ps, struct pipeline_action *action);
 bool pipelines_may_read(const struct pipelines *ps, int32_t partition);

@@ -108,17 +108,26 @@ static void ask_offsets(struct kafka_source *s)
  * grown while we stood by or joined. */
 static void ask_partitions(struct kafka_source *s)
 {
-    if (s->partition_scope)
-        kafka_on_topic_partitions(s);
-    else
-        kafka_lookup_start(s, LOOKUP_METADATA);
+    kafka_lookup_start(s, LOOKUP_METADATA);
+}
+
+/* What Kafka gave us is there, even where metadata is older. */
+static void know_given(struct kafka_source *s)
+{
+    for (int i = 0; i < s->given->cnt; i++) {
+        const int32_t id = s->given->elems[i].partition;
+        if (!rd_kafka_topic_partition_list_find(s->topic_partitions, s->topic_name, id))
+            rd_kafka_topic_partition_list_add(s->topic_partitions, s->topic_name, id);
+    }
 }
 
 void kafka_on_topic_partitions(struct kafka_source *s)
 {
     if (s->state != KAFKA_FETCHING)
         return;
-    if (!s->partition_scope)
+    if (s->partition_scope)
+        know_given(s);
+    else
         set_given(s, s->topic_partitions);
     s->partitions_known = true;
     ask_offsets(s);
@@ -138,6 +147,7 @@ static void fetch_offsets(struct kafka_source *s, const rd_kafka_topic_partition
     set_given(s, partitions);
     s->partitions_known = false;
     s->topic_gone = false;
+    s->founding_id = 0;
     kafka_set_state(s, KAFKA_FETCHING);
     ask_partitions(s);
 }
@@ -217,6 +227,10 @@ static struct pipeline_partition partition_view(struct kafka_source *s, int32_t 
 
 void kafka_on_offsets(struct kafka_source *s)
 {
+    if (s->partition_scope && !kafka_is_founded(s)) {
+        kafka_found(s);
+        return;
+    }
     const size_t count = (size_t)s->given->cnt;
     s->partitions = mem_calloc(count, sizeof(s->partitions[0]));
     s->partition_count = count;

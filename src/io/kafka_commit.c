@@ -112,7 +112,7 @@ void kafka_on_committed(struct kafka_source *s, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     const uint64_t id = (uint64_t)(uintptr_t)rd_kafka_event_opaque(event);
-    if (!list || list->cnt != 1)
+    if (kafka_on_founded(s, id) || !list || list->cnt != 1)
         return; /* not one of ours */
     struct kafka_partition *p = kafka_find_partition(s, list->elems[0].partition);
     if (!p || id == 0 || p->commit_id != id)

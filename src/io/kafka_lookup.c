@@ -132,6 +132,14 @@ static bool is_running(const struct kafka_source *s, enum kafka_lookup_kind kind
     return false;
 }
 
+/* The partitions that a question is about: ours, but for founding a group. */
+static const rd_kafka_topic_partition_list_t *subject(const struct kafka_source *s,
+                                                      enum kafka_lookup_kind kind)
+{
+    const bool all = kind == LOOKUP_COMMITTED || (kind == LOOKUP_LOW && kafka_may_found(s));
+    return s->partition_scope && all ? s->topic_partitions : s->given;
+}
+
 void kafka_lookup_start(struct kafka_source *s, enum kafka_lookup_kind kind)
 {
     if (is_running(s, kind) || s->answers[kind])
@@ -144,7 +152,7 @@ void kafka_lookup_start(struct kafka_source *s, enum kafka_lookup_kind kind)
     l->rk = s->rk;
     l->topic = s->topic;
     if (kind != LOOKUP_METADATA)
-        l->partitions = rd_kafka_topic_partition_list_copy(s->given);
+        l->partitions = rd_kafka_topic_partition_list_copy(subject(s, kind));
     l->next = s->lookups;
     s->lookups = l;
     const int error = uv_queue_work(s->loop, &l->work, on_worker, on_done);

@@ -3,6 +3,7 @@
  *     kafka_conf.c     what librdkafka is told
  *     kafka_source.c   the loop's turn: events, errors, states
  *     kafka_assign.c   rebalances; who owns what; kafka_source_read()
+ *     kafka_found.c    the first records of a new group, in partition scope
  *     kafka_lookup.c   blocking questions to Kafka, on the thread pool
  *     kafka_read.c     partition queues
  *     kafka_commit.c   commits
@@ -97,6 +98,7 @@ struct kafka_source {
 
     rd_kafka_topic_partition_list_t *topic_partitions; /* as metadata had it last, or NULL */
     rd_kafka_topic_partition_list_t *given;            /* what Kafka gave us, or NULL */
+    uint64_t founding_id;  /* commit of first records in flight; 0: none */
     bool partitions_known; /* FETCHING: `given` is what will be assigned */
     rd_kafka_topic_partition_list_t *answers[LOOKUP_COUNT]; /* of the lookups of this epoch */
     struct kafka_lookup *lookups;                           /* running */
@@ -144,6 +146,12 @@ void kafka_take_anew(struct kafka_source *s); /* OWNER: as if it had been revoke
 void kafka_ask_again(struct kafka_source *s); /* FETCHING: for what is missing */
 void kafka_on_offsets(struct kafka_source *s); /* all answers are there */
 void kafka_free_partitions(struct kafka_source *s);
+
+/* kafka_found.c */
+bool kafka_may_found(const struct kafka_source *s);
+bool kafka_is_founded(const struct kafka_source *s); /* by the answers to COMMITTED */
+void kafka_found(struct kafka_source *s);            /* what is to do for it; then ask again */
+bool kafka_on_founded(struct kafka_source *s, uint64_t id); /* false: another commit's id */
 
 /* kafka_lookup.c */
 void kafka_lookup_start(struct kafka_source *s, enum kafka_lookup_kind kind);

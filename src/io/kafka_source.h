@@ -47,7 +47,12 @@ struct kafka_source_callbacks { /* on the loop thread */
     void (*read_error)(void *arg, int32_t partition, const char *reason);
     /* Exactly one for each kafka_source_commit(), but for those that revoked() overtakes. */
     void (*committed)(void *arg, int32_t partition, enum pipeline_commit_result result);
-    void (*standby)(void *arg);                    /* the group gave partition 0 to another */
+    void (*standby)(void *arg); /* the group gave partition 0 to another */
+    /* Partition scope: append the record with which a new group begins on a partition whose log
+     * starts at `low`. The member that has partition 0 commits it for every partition but 0 before
+     * anyone is told assigned(), so that from then on a partition without a record (0 excepted) is
+     * one that was added to the topic later. NULL: nothing of this. */
+    void (*first_record)(void *arg, int32_t partition, int64_t low, struct buf *out);
     void (*failed)(void *arg, const struct err *); /* fatal: the process should end */
     void *arg;
 };

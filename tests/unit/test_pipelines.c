@@ -83,22 +83,38 @@ static void answer_store(struct rig *r, size_t index)
     step(r, (struct pipeline_event){.kind = EVENT_STORED, .stored = {r->ids[index], NULL}});
 }
 
-static void assign(struct rig *r)
+/* As a group that was founded just now: all but partition 0 have their first record. */
+static void assign_but(struct rig *r, int32_t without)
 {
     struct pipeline_partition list[PARTITIONS];
+    struct buf records[PARTITIONS];
     for (int32_t i = 0; i < PARTITIONS; i++) {
+        buf_init(&records[i], COMMIT_MAX_BYTES);
         list[i] = (struct pipeline_partition){.partition = i, .committed = RECORD_NO_OFFSET};
+        if (r->config.partition_scope && i > 0 && i != without) {
+            pipelines_first_record(&r->config, i, 0, &records[i]);
+            list[i].committed = 0;
+            list[i].metadata = buf_slice(&records[i]);
+        }
         r->committing[i] = false;
         r->next[i] = 0;
     }
     step(r, (struct pipeline_event){.kind = EVENT_ASSIGNED, .assigned = {list, PARTITIONS}});
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        buf_deinit(&records[i]);
+}
+
+static void assign(struct rig *r)
+{
+    assign_but(r, 0);
 }
 
 static void assign_and_read(struct rig *r)
 {
     assign(r);
     for (int32_t i = 0; i < PARTITIONS; i++)
-        answer_commit(r, i);
+        if (r->committing[i])
+            answer_commit(r, i);
     assert_int_equal(r->reads, PARTITIONS);
     r->reads = 0;
 }
@@ -148,10 +164,9 @@ static void reads_are_said_at_once_for_all(void **state)
 {
     struct rig *r = *state;
     assign(r);
-    answer_commit(r, 2);
-    answer_commit(r, 0);
+    assert_false(r->committing[1] || r->committing[2]); /* that was said when it was founded */
     assert_int_equal(r->reads, 0);
-    answer_commit(r, 1);
+    answer_commit(r, 0);
     assert_int_equal(r->reads, PARTITIONS);
     for (int32_t i = 0; i < PARTITIONS; i++)
         assert_true(pipelines_may_read(r->ps, i));
@@ -206,6 +221,27 @@ static void a_late_answer_meets_nothing_of_the_next_assignment(void **state)
     pipelines_totals(r->ps, &t);
     assert_int_equal(t.stores_outstanding, PARTITIONS);
     assert_int_equal(t.batches_stored, 0);
+}
+
+static void a_partition_that_was_added_is_refused(void **state)
+{
+    struct rig *r = *state;
+    struct pipeline_view view;
+    struct pipeline_counters counters;
+    assign_but(r, 2);
+    assert_int_equal(r->stops, 1);
+    assert_non_null(strstr(r->reason, "partition 2 was added to t"));
+    answer_commit(r, 0);
+    assert_int_equal(r->reads, 2); /* the others go on */
+    assert_true(pipelines_may_read(r->ps, 1));
+    assert_false(pipelines_may_read(r->ps, 2));
+    row(r, 1, 1, 0);
+    row(r, 1, 1, 1);
+    assert_int_equal(r->stores, 1);
+    pipelines_view(r->ps, 2, &view, &counters);
+    assert_true(view.stopped);
+    assert_int_equal(counters.rows, 0);
+    assert_int_equal(r->stops, 1);
 }
 
 static void drained_when_all_are(void **state)
@@ -359,6 +395,7 @@ int main(void)
         CASE(reads_are_said_at_once_for_all),
         CASE(answers_find_their_pipeline),
         CASE(a_late_answer_meets_nothing_of_the_next_assignment),
+        CASE(a_partition_that_was_added_is_refused),
         CASE(drained_when_all_are),
         CASE(drained_where_nothing_is_ours),
         CASE(the_earliest_wake_up_counts),
