@@ -203,6 +203,12 @@ static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
     assert_int_equal(rd_kafka_conf_set(conf, key, value, errstr, sizeof(errstr)), 0);
 }
 
+static void on_first_record(void *arg, int32_t partition, int64_t low, struct buf *out)
+{
+    UNUSED(arg);
+    assert_int_equal(buf_printf(out, "first %d@%d", (int)partition, (int)low), 0);
+}
+
 struct member *member_start_with(struct world *w, const struct options *options)
 {
     struct member *m = mem_calloc(1, sizeof(*m));
@@ -230,6 +236,7 @@ struct member *member_start_with(struct world *w, const struct options *options)
         .read_error = on_read_error,
         .committed = on_committed,
         .standby = on_standby,
+        .first_record = options->found ? on_first_record : NULL,
         .failed = on_failed,
         .arg = m,
     };

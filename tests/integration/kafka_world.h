@@ -66,6 +66,7 @@ struct options {
     const char *servers; /* NULL: the cluster's */
     int64_t connect_timeout_ms;
     bool partition_scope;
+    bool found; /* with a first record, "first <partition>@<low>" */
 };
 
 struct member *member_start_with(struct world *w, const struct options *options);

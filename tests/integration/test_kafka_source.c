@@ -378,6 +378,52 @@ static void in_partition_scope_the_members_share(void **state)
     member_stop(second);
 }
 
+/* Every partition but 0 has its first record before anyone may read, whoever is given what. */
+static void a_group_is_founded_in_order(void **state)
+{
+    struct world *w = *state;
+    const struct options options = {.partition_scope = true, .found = true};
+    struct member *members[PARTITIONS];
+    rd_kafka_mock_push_request_errors(w->cluster, API_OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+    for (size_t i = 0; i < PARTITIONS; i++)
+        members[i] = member_start_with(w, &options);
+    for (size_t i = 0; i < PARTITIONS; i++) {
+        member_wait(members[i], is_assigned);
+        assert_int_equal(members[i]->owned, 1);
+    }
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        size_t owner = 0;
+        while (!members[owner]->seen[p].owned)
+            owner++;
+        char expected[32];
+        snprintf(expected, sizeof(expected), "first %d@0", (int)p);
+        assert_int_equal(members[owner]->seen[p].committed, p == 0 ? RECORD_NO_OFFSET : 0);
+        assert_string_equal(members[owner]->seen[p].metadata, p == 0 ? "" : expected);
+    }
+    for (size_t i = 0; i < PARTITIONS; i++)
+        member_stop(members[i]);
+}
+
+/* Where partition 0 has a record the others had theirs: what has none now was added. */
+static void a_founded_group_is_not_founded_again(void **state)
+{
+    struct world *w = *state;
+    struct options options = {.partition_scope = true};
+    struct member *m = member_start_with(w, &options);
+    member_wait(m, is_assigned);
+    member_commit(m, 0, 0, "has begun");
+    member_wait(m, is_answered);
+    member_stop(m);
+    options.found = true;
+    m = member_start_with(w, &options);
+    member_wait(m, is_assigned);
+    assert_string_equal(m->seen[0].metadata, "has begun");
+    for (size_t p = 1; p < PARTITIONS; p++)
+        assert_int_equal(m->seen[p].committed, RECORD_NO_OFFSET);
+    member_stop(m);
+}
+
 static void a_fatal_error_of_the_client_is_told(void **state)
 {
     struct member *m = member_start(*state);
@@ -449,6 +495,8 @@ int main(int argc, char **argv)
         CASE(a_stopped_partition_is_not_read),
         CASE(a_broker_that_goes_away_later_is_waited_for),
         CASE(stopping_is_bounded_without_a_broker),
+        CASE(a_founded_group_is_not_founded_again),
+        CASE(a_group_is_founded_in_order),
         CASE(in_partition_scope_the_members_share),
         CASE(a_fatal_error_of_the_client_is_told),
         CASE(stopping_needs_no_start),
