@@ -107,8 +107,8 @@ static CURLcode set_up(struct feed_poll *f)
 int feed_poll_new(const struct feed_poll_config *config, struct feed_poll **out, struct err *err)
 {
     if (strncasecmp(config->url, "http://", 7) != 0 && strncasecmp(config->url, "https://", 8) != 0)
-        return err_set(err, ERR_USAGE, "--poll: '%s' is not a http:// or https:// URL",
-                       config->url);
+        return err_set(err, ERR_USAGE, /* not shown: it may hold a password */
+                       "--poll: the URL does not begin with http:// or https://");
     struct feed_poll *f = mem_calloc(1, sizeof *f);
     f->config = *config;
     buf_init(&f->body, POLLSET_MAX_BODY_BYTES);

@@ -230,7 +230,7 @@ class Life(Sandbox):
         examples = [
             (2, "unknown option", (*good, "--colour")),
             (2, "--topic is missing", ("-b", self.servers)),
-            (2, "not a http", (*good, "--poll", "ftp://x")),
+            (2, "does not begin with http", (*good, "--poll", "ftp://me:hush@x")),
             (69, "no answer from Kafka", ("-t", "one", "-b", "127.0.0.1:1", "--connect-timeout",
                                           "300ms")),
             (78, "No such file", ("-t", "one", "--config", self.work.dir / "none")),
@@ -244,6 +244,7 @@ class Life(Sandbox):
                 last = done.stderr.decode().strip().splitlines()[-1]
                 self.assertEqual(done.returncode, code, done.stderr)
                 self.assertIn(text, last)
+                self.assertNotIn("hush", last)
                 self.assertTrue(last.startswith("turnstile-producer: "))
 
     def test_help_and_version(self):
