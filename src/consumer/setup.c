@@ -30,6 +30,8 @@
  * larger one only moves rows from Kafka's disk into this program's memory. */
 #define BACKLOG_SHARE 8
 
+#define ROW_BYTES 256 /* of a mini-batch in memory: key, totals and their place in the table */
+
 #define SESSION_TIMEOUT_MS 10000 /* where librdkafka does not say */
 
 static int read_file(const char *path, size_t max_bytes, struct buf *out, struct err *err)
@@ -205,6 +207,7 @@ static int configure_pipeline(struct setup *s, struct err *err)
         .idle_close_ms = o->idle_close_ms,
         .max_future_skew_ms = o->max_future_skew_ms,
         .memory_limit_bytes = s->state_budget_bytes,
+        .rows_under_way = s->backlog_bytes / ROW_BYTES,
         .punctuation_hold_ms = session_timeout_ms(s->conf),
         .once = o->once,
         .flush = o->flush,

@@ -41,6 +41,7 @@ void outbox_forget_stores(struct outbox *o)
     for (size_t i = 0; i < o->store_count; i++)
         mem_free(o->stores[i].name);
     o->store_count = 0;
+    o->store_rows = 0;
 }
 
 void outbox_deinit(struct outbox *o)
@@ -78,8 +79,13 @@ uint64_t outbox_store(struct outbox *o, struct object *object, size_t index)
         o->store_cap = o->store_cap > 0 ? o->store_cap * 2 : 16;
         o->stores = mem_realloc(o->stores, o->store_cap * sizeof(*o->stores));
     }
-    o->stores[o->store_count++] = (struct outbox_store){
-        object->id, object->kind, object->window_end_ms, index, mem_strdup(object->name)};
+    o->stores[o->store_count++] = (struct outbox_store){.id = object->id,
+                                                        .kind = object->kind,
+                                                        .end_ms = object->window_end_ms,
+                                                        .partition = index,
+                                                        .rows = object->rows,
+                                                        .name = mem_strdup(object->name)};
+    o->store_rows += object->rows;
     return object->id;
 }
 
@@ -135,6 +141,7 @@ bool outbox_take_store(struct outbox *o, uint64_t id, struct outbox_store *store
     if (found == NULL)
         return false;
     *store = *found;
+    o->store_rows -= store->rows;
     o->stores[found - o->stores] = o->stores[--o->store_count];
     return true;
 }

@@ -14,7 +14,8 @@ struct outbox_store {
     enum object_kind kind;
     int64_t end_ms;   /* of a mini-batch */
     size_t partition; /* index, of a side or raw object */
-    char *name;       /* for messages */
+    uint64_t rows;
+    char *name; /* for messages */
 };
 
 struct outbox {
@@ -22,8 +23,9 @@ struct outbox {
     size_t count, next, cap;
     struct outbox_store *stores;
     size_t store_count, store_cap;
-    uint64_t last_id; /* never reused, so that a late answer cannot meet another store */
-    int64_t wake_ms;  /* as last said, or INT64_MAX */
+    uint64_t store_rows; /* of all of them: what they take of memory goes with it */
+    uint64_t last_id;    /* never reused, so that a late answer cannot meet another store */
+    int64_t wake_ms;     /* as last said, or INT64_MAX */
 };
 
 void outbox_init(struct outbox *o);

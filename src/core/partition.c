@@ -174,9 +174,14 @@ static void pass_raw(struct partition *p, int64_t position)
 
 /* ---- watermark and contribution ---- */
 
-static void contribute(struct partition *p)
+bool partition_owes(const struct partition *p)
 {
-    while (p->next_end_ms <= p->watermark_ms) {
+    return p->watermark_ms > p->contributed_ms;
+}
+
+void partition_contribute_next(struct partition *p)
+{
+    if (p->next_end_ms <= p->watermark_ms) {
         struct groups *total = NULL;
         panes_contribute(&p->panes, p->next_end_ms, &total);
         if (total != NULL)
@@ -185,16 +190,16 @@ static void contribute(struct partition *p)
         panes_close(&p->panes, p->next_end_ms); /* or each step would look at all of them again */
         p->next_end_ms = panes_next_end(&p->panes, p->contributed_ms);
     }
+    if (p->next_end_ms > p->watermark_ms && p->watermark_ms > p->contributed_ms)
+        p->contributed_ms = p->watermark_ms;
 }
 
 void partition_raise(struct partition *p, int64_t watermark_ms)
 {
     if (watermark_ms > p->watermark_ms)
         p->watermark_ms = watermark_ms;
-    if (p->watermark_ms <= p->contributed_ms)
-        return;
-    contribute(p);
-    p->contributed_ms = p->watermark_ms;
+    while (partition_owes(p)) /* at once: the next row may belong to a window that is closed now */
+        partition_contribute_next(p);
 }
 
 void partition_apply_cuts(struct partition *p, int64_t upto_offset)
@@ -211,7 +216,8 @@ void partition_punctuate(struct partition *p, const struct commit_cut *cut)
 {
     ASSERT(cut->offset <= p->position && p->next_cut == p->cut_count);
     keep_cut(p, cut);
-    partition_raise(p, cut->watermark_ms);
+    if (cut->watermark_ms > p->watermark_ms)
+        p->watermark_ms = cut->watermark_ms; /* what it closes is contributed step by step */
     cut_side(p);
     cut_raw(p);
     p->next_cut = p->cut_count;

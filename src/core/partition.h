@@ -96,13 +96,21 @@ void partition_read(struct partition *p, const struct record *records, size_t co
 /* The log holds nothing from the position up to `offset`. */
 void partition_end_of_log(struct partition *p, int64_t offset);
 
+/* Has W passed what has been contributed? Only after a punctuation, which may close any number of
+ * windows at once; the partition must not be read until it owes nothing. */
+bool partition_owes(const struct partition *p);
+
+/* Contribute the next window that W has passed, if one holds rows. */
+void partition_contribute_next(struct partition *p);
+
 /* Raise W to `watermark_ms`, if that is higher, and contribute what it passes. */
 void partition_raise(struct partition *p, int64_t watermark_ms);
 
 /* Apply the punctuations at or below the position. */
 void partition_apply_cuts(struct partition *p, int64_t upto_offset);
 
-/* A committed punctuation at the position: keep it and act on it. */
+/* A committed punctuation at the position: keep it and act on it. Afterwards the partition may owe.
+ */
 void partition_punctuate(struct partition *p, const struct commit_cut *cut);
 
 /* The record as of now. */

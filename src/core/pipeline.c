@@ -183,8 +183,8 @@ static void on_partition_event(struct pipeline *p, const struct pipeline_event *
         part = find(p, e->records.partition);
         if (part == NULL || part->stopped)
             break;
-        ASSERT(p->reading && !part->commit.punctuates &&
-               !part->needs_first_record); /* pipeline_may_read() said no */
+        ASSERT(p->reading && !part->commit.punctuates && !part->needs_first_record &&
+               !partition_owes(part)); /* pipeline_may_read() said no */
         partition_read(part, e->records.records, e->records.count, e->now_ms);
         break;
     case EVENT_END_OF_LOG:
@@ -230,6 +230,25 @@ static void emit(struct pipeline *p)
         o->rows = groups_count(window.total);
         groups_sort(o->groups);
         outbox_store(&s->outbox, o, 0);
+    }
+}
+
+/* Windows that punctuations have closed: the earliest first, so that the merge stage can emit it
+ * and need not hold it. While draining the rest stays: the next process acts on the punctuation. */
+static void contribute_owed(struct pipeline *p)
+{
+    const uint64_t most = p->config.rows_under_way > 0 ? p->config.rows_under_way : UINT64_MAX;
+    while (!p->draining && p->stage.outbox.store_rows < most) {
+        struct partition *first = NULL;
+        for (size_t i = 0; i < p->count; i++) {
+            struct partition *part = &p->partitions[i];
+            if (partition_owes(part) && (first == NULL || part->next_end_ms < first->next_end_ms))
+                first = part;
+        }
+        if (first == NULL)
+            return;
+        partition_contribute_next(first);
+        emit(p);
     }
 }
 
@@ -329,10 +348,12 @@ static bool is_furthest_behind(const struct pipeline *p, const struct partition 
     return true;
 }
 
-/* Is memory too short to read this partition now? */
+/* Is memory too short to read this partition now, or does it owe windows? */
 static bool is_held_back(const struct pipeline *p, const struct partition *part)
 {
     const size_t limit = p->config.memory_limit_bytes;
+    if (partition_owes(part))
+        return true;
     if (limit == 0 || p->memory_bytes < limit / 2)
         return false;
     /* at the limit only to hear whether one at its end, for which the others wait, is silent */
@@ -377,6 +398,7 @@ static void settle(struct pipeline *p, bool reading_held, int64_t now_ms)
 
     hear(p, reading_held, now_ms);
     emit(p);
+    contribute_owed(p);
     raise_frontier(p);
     if (p->reading && !p->draining)
         admit_latecomers(p, now_ms);

@@ -40,18 +40,21 @@
 struct pipeline_config {
     const struct schema *schema;
     const char *topic;
-    const char *prefix;          /* of mini-batches, without slashes at the ends */
-    const char *side_prefix;     /* of side output */
-    const char *raw_prefix;      /* of the raw layer; with raw */
-    bool raw;                    /* write the messages as they came, too */
-    int64_t raw_chunk_records;   /* with raw: a chunk ends at each multiple of it */
-    bool partition_scope;        /* object names carry the partition */
-    int64_t duration_ms;         /* > 0 */
-    int64_t slide_ms;            /* 0 < slide <= duration */
-    int64_t delay_ms;            /* >= 0 */
-    int64_t idle_timeout_ms;     /* or PIPELINE_OFF */
-    int64_t idle_close_ms;       /* or PIPELINE_OFF */
-    int64_t max_future_skew_ms;  /* or PIPELINE_OFF */
+    const char *prefix;         /* of mini-batches, without slashes at the ends */
+    const char *side_prefix;    /* of side output */
+    const char *raw_prefix;     /* of the raw layer; with raw */
+    bool raw;                   /* write the messages as they came, too */
+    int64_t raw_chunk_records;  /* with raw: a chunk ends at each multiple of it */
+    bool partition_scope;       /* object names carry the partition */
+    int64_t duration_ms;        /* > 0 */
+    int64_t slide_ms;           /* 0 < slide <= duration */
+    int64_t delay_ms;           /* >= 0 */
+    int64_t idle_timeout_ms;    /* or PIPELINE_OFF */
+    int64_t idle_close_ms;      /* or PIPELINE_OFF */
+    int64_t max_future_skew_ms; /* or PIPELINE_OFF */
+    uint64_t rows_under_way; /* above so many rows on their way to the lake a punctuation closes no
+                                further window for now: a flush of many overlapping windows would
+                                hold all of them in memory; 0: no such limit */
     int64_t punctuation_hold_ms; /* no punctuation this long after ASSIGNED (a session timeout): who
                                     had the partitions before may still be acting. Not with once */
     size_t memory_limit_bytes;   /* of the pipeline's own state; 0: none */

@@ -133,7 +133,7 @@ int64_t punctuate(struct stage *stage, struct partition *partitions, size_t coun
         struct partition *p = &partitions[i];
         const int64_t change = next_change(p, c, now_ms);
         next = change < next ? change : next;
-        if (p->commit.punctuates || p->needs_first_record) {
+        if (p->commit.punctuates || p->needs_first_record || partition_owes(p)) {
             *settled = false;
             continue;
         }

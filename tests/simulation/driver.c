@@ -54,6 +54,7 @@ static void write_more(struct run *run)
 static struct life_options draw_options(struct run *run)
 {
     static const size_t limits[] = {100000, 200000, 400000, 800000};
+    static const uint64_t rows_under_way[] = {0, 1, 2, 5, 20};
     struct rng *rng = &run->rng;
     run->reassignments = 10;
     struct life_options options = {.batch_messages = run->batch_messages};
@@ -64,6 +65,7 @@ static struct life_options draw_options(struct run *run)
     options.flush = options.once && rng_chance(rng, 50);
     options.slow_lake = rng_chance(rng, 10);
     options.may_stop = rng_chance(rng, 10);
+    options.rows_under_way = RNG_PICK(rng, rows_under_way);
     if (rng_chance(rng, 20))
         options.memory_limit_bytes = RNG_PICK(rng, limits);
     return options;

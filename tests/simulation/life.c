@@ -101,6 +101,7 @@ static void set_config(struct life *l, const struct schema *schema)
         .max_future_skew_ms =
             feed->max_future_skew_ms < 0 ? PIPELINE_OFF : feed->max_future_skew_ms,
         .memory_limit_bytes = l->options.memory_limit_bytes,
+        .rows_under_way = l->options.rows_under_way,
         .once = l->options.once,
         .flush = l->options.flush,
     };

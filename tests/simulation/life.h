@@ -50,6 +50,7 @@ struct life_pipe {
 struct life_options { /* may differ from life to life without changing any content */
     int64_t idle_timeout_ms, idle_close_ms, punctuation_hold_ms;
     size_t memory_limit_bytes;
+    uint64_t rows_under_way;
     bool once, flush;
     bool slow_lake;
     bool may_stop;           /* something may go wrong that stops partitions (life_disturb()) */

@@ -50,11 +50,8 @@ MUTANTS = [
     ("u-at-the-undurable-end", "U reaches the end of a window that is not durable", [
         ("pipeline.c", "s->merge.emitted_ms : lowest_end - 1;", "s->merge.emitted_ms : lowest_end;")]),
     ("merge-at-emission", "a window is contributed later than when W passes its end", [
-        ("partition.c", "    while (p->next_end_ms <= p->watermark_ms) {",
-         "    while (p->next_end_ms <= p->watermark_ms - 5000) {"),
-        ("partition.c", "    p->contributed_ms = p->watermark_ms;\n}",
-         "    if (p->contributed_ms < p->watermark_ms - 5000)\n"
-         "        p->contributed_ms = p->watermark_ms - 5000;\n}")]),
+        ("partition.c", "    return p->watermark_ms > p->contributed_ms;",
+         "    return p->watermark_ms > p->contributed_ms + 5000;")]),
     ("no-intent", "a punctuation is acted on without having been committed", [
         ("committer.c", "    c->punctuates = true;\n    c->unsure = false;\n    c->cut = *cut;\n"
          "    send(p, now_ms);", "    UNUSED(now_ms);\n    partition_punctuate(p, cut);")]),
@@ -63,8 +60,12 @@ MUTANTS = [
          "timeout_ms != PIPELINE_OFF && !p->stopped &&")]),
     ("read-before-ack", "the partition is read on while its punctuation is being committed", [
         ("pipeline.c", "p->draining || part->commit.punctuates ||", "p->draining ||"),
-        ("pipeline.c", "ASSERT(p->reading && !part->commit.punctuates &&\n", "ASSERT(p->reading &&\n"),
+        ("pipeline.c", "ASSERT(p->reading && !part->commit.punctuates && ", "ASSERT(p->reading && "),
         ("partition.c", "    ASSERT(cut->offset <= p->position && p->next_cut == p->cut_count);\n", "")]),
+    ("read-while-owing", "a partition is read on before what a punctuation closed is contributed", [
+        ("pipeline.c", "    if (partition_owes(part))\n        return true;\n", ""),
+        ("pipeline.c", "ASSERT(p->reading && !part->commit.punctuates && !part->needs_first_record &&\n"
+         "               !partition_owes(part));", "ASSERT(p->reading);")]),
     ("ignore-unknown", "a punctuation whose answer was lost is dropped instead of retried", [
         ("committer.c", "        c->unsure = true;\n",
          "        c->punctuates = c->punctuates && p->needs_first_record;\n")]),
@@ -113,8 +114,8 @@ MUTANTS = [
          "p->count > 99)\n            return;\n    p->reading = true;"),
         ("pipeline.c", "part->commit.punctuates ||\n        part->needs_first_record)",
          "part->commit.punctuates)"),
-        ("pipeline.c", "!part->commit.punctuates &&\n               !part->needs_first_record);",
-         "!part->commit.punctuates);")]),
+        ("pipeline.c", "!part->commit.punctuates && !part->needs_first_record &&\n",
+         "!part->commit.punctuates &&\n")]),
     ("latecomer-at-once", "a partition that appears later does not wait for the others", [
         ("pipeline.c", "        if (!part->awaits_others && (part->stopped || part->position < part->once_end))\n"
          "            return;\n", "        UNUSED(part);\n")]),

@@ -110,6 +110,37 @@ static void at_the_memory_limit_it_waits_or_stops(void **state)
     rig_deinit(&r);
 }
 
+/* A flush hands out no more windows than the lake can take: the next one comes when one is stored,
+ * and till then the partition is not read. */
+static void a_flush_goes_window_by_window(void **state)
+{
+    UNUSED(state);
+    struct rig r;
+    rig_init(&r, 1);
+    r.config.delay_ms = 10 * MINUTE;
+    r.config.once = r.config.flush = true;
+    r.config.rows_under_way = 1;
+    r.partitions[0].high = 3;
+    rig_start(&r);
+    rig_settle(&r);
+    rig_row_at(&r, 0, "a", 5);
+    rig_row_at(&r, 0, "b", 65);
+    rig_row_at(&r, 0, "c", 125);
+    while (rig_answer_commits(&r)) /* of the punctuation, too */
+        continue;
+    for (size_t window = 1; window <= 3; window++) {
+        assert_int_equal(r.store_count, 1);
+        assert_int_equal(r.name_count, window);
+        assert_false(r.drained);
+        const uint64_t id = r.stores[--r.store_count];
+        rig_step(&r, (struct pipeline_event){.kind = EVENT_STORED, .stored = {.object_id = id}});
+    }
+    rig_settle(&r);
+    assert_int_equal(r.name_count, 3);
+    assert_true(r.drained);
+    rig_deinit(&r);
+}
+
 /* In catch-up a partition at its end holds the windows back until it counts as idle: it is waited
  * for, and heard, or every start would end at the limit. */
 static void at_the_memory_limit_silence_is_waited_for(void **state)
@@ -528,6 +559,7 @@ int main(void)
         cmocka_unit_test(no_partition_is_silent_while_the_shell_does_not_read),
         cmocka_unit_test(those_ahead_wait_above_half_of_the_memory),
         cmocka_unit_test(at_the_memory_limit_it_waits_or_stops),
+        cmocka_unit_test(a_flush_goes_window_by_window),
         cmocka_unit_test(at_the_memory_limit_silence_is_waited_for),
         cmocka_unit_test(another_content_in_the_lake_stops_everything),
         cmocka_unit_test(a_log_that_cannot_be_read_stops_its_partition),
