@@ -28,7 +28,7 @@
 #define HEAP_SHARE 8
 /* Part of the limit that objects on their way to the lake may take. Enough to keep the lake busy: a
  * larger one only moves rows from Kafka's disk into this program's memory. */
-#define BACKLOG_SHARE 8
+#define BACKLOG_SHARE 16
 
 #define ROW_BYTES 256 /* of a mini-batch in memory: key, totals and their place in the table */
 

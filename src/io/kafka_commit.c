@@ -79,7 +79,9 @@ void kafka_answer_refused(struct kafka_source *s)
 void kafka_source_commit(struct kafka_source *s, int32_t partition, int64_t offset,
                          struct slice metadata)
 {
-    struct kafka_partition *p = s->state == KAFKA_OWNER ? kafka_find_partition(s, partition) : NULL;
+    /* librdkafka may know of the loss before its event is read. */
+    const bool owned = s->state == KAFKA_OWNER && !rd_kafka_assignment_lost(s->rk);
+    struct kafka_partition *p = owned ? kafka_find_partition(s, partition) : NULL;
     if (!p) {
         refuse_later(s, partition);
         return;
