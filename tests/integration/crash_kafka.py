@@ -65,6 +65,12 @@ def main():
             if kill_when(p, w, rng.choice([1, 5, 20, 100, 200, 300])):
                 kills += 1
             print(f"run {n}: killed with {objects(w.lake_dir)} objects in the lake", flush=True)
+        # One that is asked to stop: its last records lie behind the start, whatever the others came to.
+        calm = start(w, url, w.dir / "calm.log", "--once")
+        goal = objects(w.lake_dir) + 50
+        harness.wait_until(lambda: calm.poll() is not None or objects(w.lake_dir) >= goal)
+        calm.terminate()
+        calm.wait(60)
         last = start(w, url, w.dir / "last.log", "--once", "--flush")
         code = last.wait(120)
         said = harness.totals((w.dir / "last.log").read_text())

@@ -71,6 +71,9 @@ def kill_all_over(w, url, a, rng):
         starts[victim] += 1
     for path, n in zip(log, starts):
         wait_started(path, n)
+    # Far enough that their last records lie behind the start, whatever was killed before its first.
+    goal = crash_kafka.objects(w.lake_dir) + 1000
+    harness.wait_until(lambda: crash_kafka.objects(w.lake_dir) >= goal)
     for member in members:
         member.send_signal(signal.SIGTERM)
     codes = [member.wait(60) for member in members]
