@@ -208,7 +208,7 @@ static void a_commit_in_flight_is_awaited_before_the_partitions_go(void **state)
 }
 
 /* The broker is away for longer than a session while a commit is under way: its answer is given up,
- * and what is committed because of that is refused; on_revoked() looks that no answer is missing.
+ * and what is committed because of that is not done; on_revoked() looks that no answer is missing.
  */
 static void nothing_is_committed_in_an_assignment_that_is_lost(void **state)
 {
